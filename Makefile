@@ -1,0 +1,32 @@
+# The two commands: `make run` and `make test`. Both set up what they need on a machine that has only Python.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+OUT ?= runs
+PIP_ARGS ?=
+READY = $(VENV)/.ready
+
+.PHONY: run test lint perf clean
+
+run: $(READY)
+	$(BIN)/python -m genbench run digits --out $(OUT)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+perf: $(READY)
+	$(BIN)/python -m tests.performance
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS) -e ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

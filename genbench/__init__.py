@@ -1,0 +1,62 @@
+"""genbench evaluates deep generative models: honest scores, trained baselines, comparison tables.
+
+The public names are imported when they are first used, so that ``import genbench`` does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from genbench._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from genbench.benchmarks import load_benchmark as load_benchmark
+    from genbench.errors import GenbenchError as GenbenchError
+    from genbench.evaluate import Evaluator as Evaluator
+    from genbench.evaluate import score as score
+    from genbench.metrics.features import Features as Features
+    from genbench.metrics.metric import Metric as Metric
+    from genbench.protocols import Baseline as Baseline
+    from genbench.protocols import FeatureExtractor as FeatureExtractor
+    from genbench.protocols import Sampler as Sampler
+    from genbench.protocols import Trainer as Trainer
+    from genbench.records import Benchmark as Benchmark
+    from genbench.records import Dataset as Dataset
+    from genbench.records import Estimate as Estimate
+    from genbench.records import Run as Run
+    from genbench.records import Score as Score
+    from genbench.run import run_benchmark as run_benchmark
+    from genbench.sampling.files import load_samples as load_samples
+
+_PUBLIC = {
+    "load_benchmark": "genbench.benchmarks",
+    "GenbenchError": "genbench.errors",
+    "Evaluator": "genbench.evaluate",
+    "score": "genbench.evaluate",
+    "Features": "genbench.metrics.features",
+    "Metric": "genbench.metrics.metric",
+    "Baseline": "genbench.protocols",
+    "FeatureExtractor": "genbench.protocols",
+    "Sampler": "genbench.protocols",
+    "Trainer": "genbench.protocols",
+    "Benchmark": "genbench.records",
+    "Dataset": "genbench.records",
+    "Estimate": "genbench.records",
+    "Run": "genbench.records",
+    "Score": "genbench.records",
+    "run_benchmark": "genbench.run",
+    "load_samples": "genbench.sampling.files",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'genbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,163 @@
+"""Benchmarks are data: TOML files that name a dataset, metrics, sample sizes, seeds and budgets.
+
+``load_benchmark("digits")`` reads the one shipped here, ``load_benchmark("my.toml")`` your own.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from genbench.errors import DeclarationError, UsageError
+from genbench.records import Benchmark, Budget, MetricSpec
+from genbench.registry import BASELINES, DATASETS, EXTRACTORS, METRICS, unknown_name
+
+_KEYS = {"name", "version", "summary", "dataset", "n", "seeds", "checkpoints", "primary", "curve", "metrics", "baselines", "quick"}
+_QUICK_KEYS = {"n", "seeds", "checkpoints", "metrics", "baselines"}
+
+
+def benchmark_names() -> list[str]:
+    """Return the names of the shipped benchmarks, sorted."""
+    return sorted(f.name.removesuffix(".toml") for f in files(__name__).iterdir() if f.name.endswith(".toml"))
+
+
+def load_benchmark(name: str, *, quick: bool = False) -> Benchmark:
+    """Read and check a benchmark.
+
+    Parameters
+    ----------
+    name : str
+        A shipped name (``digits``, or ``digits@1`` where the version must agree), or a path that ends in ``.toml``.
+    quick : bool
+        Apply the benchmark's ``[quick]`` table: fewer samples, seeds and updates. The id says so.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such benchmark, or it names a metric, extractor, dataset or baseline that does not exist.
+    DeclarationError
+        If the file is not a benchmark; the message names the key.
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"benchmark {name!r}: cannot be read ({error.strerror or error}).") from error
+        return _parse(text, name, quick=quick)
+    short, _, version = name.partition("@")
+    if short not in benchmark_names():
+        raise unknown_name("benchmark", short, dict.fromkeys(benchmark_names()))
+    found = _parse((files(__name__) / f"{short}.toml").read_text(encoding="utf-8"), short, quick=quick)
+    if version and version != str(found.version):
+        raise UsageError(f"benchmark {name!r}: this genbench has version {found.version}; install the one that has {version}.")
+    return found
+
+
+def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"benchmark {who}: not TOML ({error}).") from error
+    _known_keys(table, _KEYS, who)
+    fast = table.pop("quick", {})
+    _known_keys(fast, _QUICK_KEYS, f"{who} [quick]")
+    if quick:
+        if not fast:
+            raise UsageError(f"benchmark {who}: has no [quick] table, so it cannot be run with --quick.")
+        table = _merge(table, fast)
+    try:
+        budgets = {
+            baseline: Budget(steps=int(b["steps"]), batch=int(b["batch"]), options=b.get("options", {}))
+            for baseline, b in table["baselines"].items()
+        }
+        benchmark = Benchmark(
+            name=str(table["name"]),
+            version=int(table["version"]),
+            quick=quick,
+            summary=str(table.get("summary", "")),
+            dataset=str(table["dataset"]),
+            n=int(table["n"]),
+            seeds=tuple(int(s) for s in table["seeds"]),
+            checkpoints=int(table["checkpoints"]),
+            primary=str(table["primary"]),
+            metrics=tuple(_spec(key, options, who) for key, options in table["metrics"].items()),
+            curve=tuple(table.get("curve", [table["primary"]])),
+            baselines=budgets,
+        )
+    except KeyError as error:
+        raise DeclarationError(f"benchmark {who}: the key {error} is missing.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DeclarationError(f"benchmark {who}: a value has the wrong type ({error}).") from error
+    _check(benchmark, who)
+    return benchmark
+
+
+def _known_keys(table: Mapping[str, Any], known: set[str], who: str) -> None:
+    for key in table:
+        if key not in known:
+            raise unknown_name(f"key in benchmark {who}", key, dict.fromkeys(known))
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Overlay nested tables: what the quick form does not say stays as in the full one."""
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merge(merged.get(key, {}), value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def _spec(key: str, options: Mapping[str, Any], who: str) -> MetricSpec:
+    """Parse ``"fd@digits-cnn.pool" = {n = 500, k = 3}``; ``n`` is the sample size, the rest goes to the metric."""
+    metric, at, space = key.partition("@")
+    extractor, dot, layer = space.rpartition(".")
+    if not (at and dot and extractor and layer):
+        raise DeclarationError(f"benchmark {who}: metrics are named 'metric@extractor.layer', got {key!r}.")
+    bound = dict(options)
+    return MetricSpec(metric=metric, extractor=extractor, layer=layer, n=bound.pop("n", None), options=bound)
+
+
+def _check(benchmark: Benchmark, who: str) -> None:
+    """Names are checked here, before anything heavy is imported, so that a typo costs no training."""
+    keys = {spec.key for spec in benchmark.metrics}
+    for wanted in (benchmark.primary, *benchmark.curve):
+        if wanted not in keys:
+            raise unknown_name(f"metric in {who}", wanted, dict.fromkeys(keys))
+    wanted_names = (
+        (DATASETS, [benchmark.dataset]),
+        (METRICS, [spec.metric for spec in benchmark.metrics]),
+        (EXTRACTORS, [spec.extractor for spec in benchmark.metrics]),
+        (BASELINES, list(benchmark.baselines)),
+    )
+    for registry, names in wanted_names:
+        entries = registry.entries()
+        for name in names:
+            if ":" not in name and name not in entries:
+                raise unknown_name(registry.kind, name, entries)
+    positive = {"n": benchmark.n, "checkpoints": benchmark.checkpoints, "version": benchmark.version}
+    for baseline, budget in benchmark.baselines.items():
+        positive |= {f"{baseline}.steps": budget.steps, f"{baseline}.batch": budget.batch}
+    for key, value in positive.items():
+        if value < 1:
+            raise DeclarationError(f"benchmark {who}: {key} must be at least 1, got {value}.")
+
+
+def restrict(benchmark: Benchmark, *, seeds: tuple[int, ...] | None = None, baselines: tuple[str, ...] | None = None) -> Benchmark:
+    """Return the benchmark with other training seeds, or with only some of its baselines.
+
+    Raises
+    ------
+    UnknownNameError
+        If a baseline has no budget in this benchmark.
+    """
+    if seeds is not None:
+        benchmark = replace(benchmark, seeds=seeds)
+    if baselines is not None:
+        for name in baselines:
+            if name not in benchmark.baselines:
+                raise unknown_name(f"baseline in benchmark {benchmark.id}", name, benchmark.baselines)
+        benchmark = replace(benchmark, baselines={name: benchmark.baselines[name] for name in baselines})
+    return benchmark

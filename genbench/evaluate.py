@@ -1,0 +1,257 @@
+"""The straight line: a sampler in, one pass over its samples, scores out.
+
+``Sampler.sample -> check -> extract (once) -> Features -> Metric -> Estimate -> Score -> Run``
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.benchmarks import load_benchmark
+from genbench.cache import FeatureCache
+from genbench.devices import metric_device, resolve_device
+from genbench.errors import ConvergenceError, DeclarationError, SampleError
+from genbench.metrics.features import Features
+from genbench.metrics.metric import Metric
+from genbench.protocols import FeatureExtractor, Sampler
+from genbench.provenance import provenance
+from genbench.randomness import derive_seed
+from genbench.records import Benchmark, Dataset, Estimate, MetricSpec, Run, Score, Split, protocol_hash
+from genbench.registry import DATASETS, EXTRACTORS, METRICS, unknown_name
+from genbench.sampling.blocks import draw_samples
+
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+
+class Evaluator:
+    """A benchmark made ready: its data loaded, its extractors built, its real features at hand.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+    device : str
+        ``auto``, or a torch device, for sampling, extraction and metrics.
+    cache : FeatureCache or None
+        Where the real data's features are kept between runs.
+
+    Raises
+    ------
+    DeclarationError
+        If the benchmark asks a metric for something that its data or extractor does not have.
+    """
+
+    def __init__(self, benchmark: Benchmark, *, device: str = "auto", cache: FeatureCache | None = None) -> None:
+        self.benchmark = benchmark
+        self.device = resolve_device(device)
+        self.cache = cache or FeatureCache(None)
+        self.dataset = cast(Dataset, DATASETS.load(benchmark.dataset)())
+        self.extractors = {name: self._extractor(name) for name in dict.fromkeys(s.extractor for s in benchmark.metrics)}
+        self.metrics = {spec.key: self._metric(spec) for spec in benchmark.metrics}
+        self._real: dict[tuple[str, Split], Mapping[str, Features]] = {}
+        self._nulls: dict[tuple[str, Split | None], float | None] = {}
+
+    def _extractor(self, name: str) -> FeatureExtractor:
+        factory = EXTRACTORS.load(name)
+        return cast(FeatureExtractor, factory(event_shape=self.dataset.event_shape, device=self.device))
+
+    def _metric(self, spec: MetricSpec) -> Metric:
+        """Load a metric and refuse, before any sample is drawn, what could not work later."""
+        metric = METRICS.load(spec.metric)
+        if not isinstance(metric, Metric):
+            raise DeclarationError(f"metric {spec.metric!r}: a genbench.Metric expected, got {type(metric).__name__}.")
+        metric.check_options(spec.options)
+        layers = self.extractors[spec.extractor].layers
+        if spec.layer not in layers:
+            raise unknown_name(f"layer of {spec.extractor}", spec.layer, layers)
+        if metric.space == "logits" and spec.layer != "logits":
+            raise DeclarationError(f"{spec.key}: {metric.name} reads class logits; name a classifier's '.logits' layer.")
+        for need in ("mixture", "log_prob"):
+            if need in metric.needs and getattr(self.dataset, need) is None:
+                raise DeclarationError(f"{spec.key}: needs data with a known {need}, which {self.dataset.name} has not.")
+        for split in SPLITS:
+            available, wanted = len(self.dataset.split(split)), spec.n or self.benchmark.n
+            if available < wanted:
+                raise DeclarationError(f"{spec.key}: n = {wanted}, but the {split} split has {available} samples.")
+        return metric
+
+    @cached_property
+    def protocol(self) -> str:
+        """Sha256 of everything that decides the numbers except the sampler."""
+        fingerprints = {f"extractor {name}": e.fingerprint for name, e in self.extractors.items()}
+        return protocol_hash(self.benchmark, dataset=self.dataset.fingerprint, **fingerprints)
+
+    def draw(self, sampler: Sampler, *, seed: int) -> Tensor:
+        """Draw and check the benchmark's n samples; they come back on the CPU.
+
+        Raises
+        ------
+        SampleError
+            If they cannot be scored; the sampler is named.
+        """
+        return draw_samples(
+            sampler, self.benchmark.n, seed=derive_seed(seed, "draw"), event_shape=self.dataset.event_shape
+        )
+
+    def score(self, samples: Tensor, *, seed: int, only: Iterable[str] | None = None) -> tuple[Score, ...]:
+        """Score checked samples.
+
+        Parameters
+        ----------
+        samples : (n, *event) tensor
+            As `draw` returns them.
+        seed : int
+            For metrics that resample. Every metric gets the same one: neither order nor company changes a score.
+        only : iterable of str or None
+            Keys such as ``fd@digits-cnn.pool``; by default all of the benchmark's metrics.
+
+        Returns
+        -------
+        tuple of Score
+            A metric that names ``reference`` gives one against each split. A metric that cannot be computed gives
+            a score with ``failure`` set and no estimate.
+        """
+        wanted = set(self.metrics) if only is None else set(only)
+        specs = [spec for spec in self.benchmark.metrics if spec.key in wanted]
+        generated = {name: self._features(samples, name) for name in dict.fromkeys(s.extractor for s in specs)}
+        scores: list[Score] = []
+        for spec in specs:
+            splits = SPLITS if "reference" in self.metrics[spec.key].needs else (None,)
+            scores += [self._score(spec, generated[spec.extractor], split, seed=seed) for split in splits]
+        return tuple(scores)
+
+    def _features(self, samples: Tensor, extractor: str, *, cached: bool = False) -> Mapping[str, Features]:
+        moved, built = samples.to(self.device), self.extractors[extractor]
+        layers = self.cache.extract(built, moved) if cached else built.extract(moved)
+        place = metric_device(self.device)
+        return {layer: Features(values.to(place)) for layer, values in layers.items()}
+
+    def real(self, extractor: str, split: Split) -> Mapping[str, Features]:
+        """Features of a split of the real data, in a fixed random order, so that its first n are a fair subset."""
+        if (extractor, split) not in self._real:
+            array = self.dataset.split(split)
+            order = np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))
+            samples = torch.from_numpy(np.ascontiguousarray(array[order]))
+            self._real[extractor, split] = self._features(samples, extractor, cached=True)
+        return self._real[extractor, split]
+
+    def _score(self, spec: MetricSpec, generated: Mapping[str, Features], split: Split | None, *, seed: int) -> Score:
+        metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
+        estimate, failure = None, None
+        try:
+            estimate = self._estimate(spec, generated[spec.layer], split, seed=seed)
+            if estimate.null is None:
+                estimate = replace(estimate, null=self._null(spec, split))
+        except (SampleError, ConvergenceError) as error:
+            failure = str(error)
+        return Score(
+            metric=metric.name,
+            space=f"{spec.extractor}.{spec.layer}",
+            fingerprint=self.extractors[spec.extractor].fingerprint,
+            split=split,
+            unit=metric.unit,
+            better=metric.better,
+            n_generated=n,
+            n_reference=None if split is None else n,
+            estimate=estimate,
+            failure=failure,
+            options={**metric.options, **spec.options},
+        )
+
+    def _estimate(self, spec: MetricSpec, generated: Features, split: Split | None, *, seed: int) -> Estimate:
+        """Hand a metric what it names, and nothing else."""
+        metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
+
+        def real(side: Split) -> Features:
+            return self.real(spec.extractor, side)[spec.layer].head(n)
+
+        given: dict[str, Any] = {"generated": generated.head(n)}
+        for need in metric.needs - {"generated"}:
+            if need == "reference":
+                given[need] = real(split or "test")
+            elif need in SPLITS:
+                given[need] = real(need)
+            else:
+                given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
+        found = metric.compute(**given, **{**metric.options, **spec.options})
+        estimate = found if isinstance(found, Estimate) else Estimate(value=float(found))
+        numbers = (estimate.value, estimate.debiased, estimate.std_error, estimate.low, estimate.high)
+        if not all(number is None or math.isfinite(number) for number in numbers):
+            raise ConvergenceError(f"{metric.name}: the result is not finite ({estimate.value}).")
+        return estimate
+
+    def _null(self, spec: MetricSpec, split: Split | None) -> float | None:
+        """What a perfect generator scores at this n: real data played as generated, against the other split's real data."""
+        key = (spec.key, split)
+        if key not in self._nulls:
+            player: Split = "train" if split == "test" else "test"
+            try:
+                played = self._estimate(spec, self.real(spec.extractor, player)[spec.layer], split, seed=0)
+                self._nulls[key] = played.value
+            except (SampleError, ConvergenceError):
+                self._nulls[key] = None
+        return self._nulls[key]
+
+
+def score(
+    sampler: Sampler, benchmark: Benchmark | str, *, seed: int = 0, device: str = "auto", cache: FeatureCache | None = None
+) -> Run:
+    """Score a sampler on a benchmark.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        Anything with a ``name`` and ``sample(n, *, seed)``.
+    benchmark : Benchmark or str
+        For example ``"digits"``.
+    seed : int
+        Of the draw.
+    device : str
+        ``auto``, or a torch device.
+
+    Returns
+    -------
+    Run
+        With the scores, or with ``failure`` set where the samples cannot be scored.
+
+    Examples
+    --------
+    >>> import numpy as np, torch, genbench
+    >>> class Noise:
+    ...     name = "noise"
+    ...     def sample(self, n, *, seed):
+    ...         pixels = np.random.default_rng(seed).integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
+    ...         return torch.from_numpy(pixels)
+    >>> run = genbench.score(Noise(), "digits")  # doctest: +SKIP
+    >>> [s.estimate.value for s in run.scores if s.key == "fd@digits-cnn.pool"]  # doctest: +SKIP
+    """
+    start = time.perf_counter()
+    definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
+    evaluator = Evaluator(definition, device=device, cache=cache)
+    scores: tuple[Score, ...] = ()
+    failure = None
+    try:
+        scores = evaluator.score(evaluator.draw(sampler, seed=seed), seed=seed)
+    except SampleError as error:
+        failure = str(error)
+    return Run(
+        benchmark=definition.id,
+        quick=definition.quick,
+        sampler=sampler.name,
+        train_seed=None,
+        step=None,
+        final=True,
+        scores=scores,
+        failure=failure,
+        protocol=evaluator.protocol,
+        seconds=time.perf_counter() - start,
+        provenance=provenance(evaluator.device),
+    )

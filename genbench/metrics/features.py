@@ -1,0 +1,75 @@
+"""Features: a table of numbers that remembers what was computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from genbench.errors import SampleError
+
+T = TypeVar("T")
+
+
+class Features:
+    """An (n, d) table in float64, on any device, with a memory for derived quantities.
+
+    Ten metrics that need the same moments or neighbours compute them once. The rows are never written to.
+
+    Parameters
+    ----------
+    values : (n, d) tensor or array of numbers
+        One row a sample. Converted to float64, in which every deciding sum and distance is taken.
+
+    Raises
+    ------
+    SampleError
+        If the table is empty, not two-dimensional, or holds a value that is not finite.
+    """
+
+    __slots__ = ("_memory", "values")
+
+    def __init__(self, values: Any) -> None:
+        tensor = torch.as_tensor(values)
+        if tensor.dim() != 2 or tensor.shape[0] == 0 or tensor.shape[1] == 0:
+            raise SampleError(f"features: an (n, d) table with n, d >= 1 expected, got shape {tuple(tensor.shape)}.")
+        tensor = tensor.detach().to(torch.float64)
+        bad = int((~torch.isfinite(tensor)).any(dim=1).sum())
+        if bad:
+            raise SampleError(
+                f"features: {bad} of {tensor.shape[0]} rows are not finite; a score over them would be meaningless."
+            )
+        self.values: Tensor = tensor
+        self._memory: dict[Hashable, Any] = {}
+
+    @classmethod
+    def of(cls, values: Any) -> Features:
+        """Return ``values`` itself if it is `Features`, else wrap it."""
+        return values if isinstance(values, cls) else cls(values)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.values.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Number of columns."""
+        return int(self.values.shape[1])
+
+    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` gave the first time it was asked for under ``key``.
+
+        Keys that involve another `Features` must hold that object itself, not its ``id``: the reference keeps
+        it alive, so that its place in memory is not taken by another.
+        """
+        if key not in self._memory:
+            self._memory[key] = compute()
+        found: T = self._memory[key]
+        return found
+
+    def head(self, n: int) -> Features:
+        """Return the first n rows, remembered, so that metrics with the same n share what they compute."""
+        return self if n >= self.n else self.remember(("head", n), lambda: Features(self.values[:n]))

@@ -1,0 +1,158 @@
+"""Names to objects: a lazy built-in map, entry points of other distributions, and ``module:attr``.
+
+Nothing is imported until it is asked for, so that ``genbench list`` needs no torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from genbench.errors import DeclarationError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One registered name: where the object is, what it does in a few words, and who provides it."""
+
+    name: str
+    target: str
+    summary: str
+    provider: str
+
+
+class Registry:
+    """One kind of named objects.
+
+    Parameters
+    ----------
+    kind : str
+        For messages: ``"metric"``.
+    group : str
+        Entry-point group that other distributions register in: ``"genbench.metrics"``.
+    builtin : mapping of str to (target, summary)
+        ``{"fd": ("genbench.metrics.frechet:FD", "Fréchet distance ...")}``.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtin = {
+            name: Entry(name=name, target=target, summary=summary, provider="genbench")
+            for name, (target, summary) in (builtin or {}).items()
+        }
+
+    def entries(self) -> dict[str, Entry]:
+        """Return every registered name, sorted, without importing any of them.
+
+        Raises
+        ------
+        DeclarationError
+            If two distributions, or a distribution and genbench itself, claim one name.
+        """
+        known = dict(self._builtin)
+        for point in entry_points(group=self.group):
+            entry = Entry(name=point.name, target=point.value, summary="", provider=_distribution(point))
+            other = known.get(point.name)
+            if other is not None and other.target != entry.target:
+                raise DeclarationError(
+                    f"{self.kind} {point.name!r} is registered by both {other.provider} ({other.target}) and "
+                    f"{entry.provider} ({entry.target}); uninstall one of them."
+                )
+            known.setdefault(point.name, entry)
+        return dict(sorted(known.items()))
+
+    def load(self, name: str) -> Any:
+        """Import and return the object of a name.
+
+        Parameters
+        ----------
+        name : str
+            A registered name, or ``package.module:attribute``.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing has that name; the message suggests the nearest that exists.
+        DeclarationError
+            If the name is registered but its object cannot be imported.
+        """
+        if ":" in name:
+            return self._import(name, owner=f"{self.kind} {name!r}")
+        entry = self._builtin.get(name) or self.entries().get(name)
+        if entry is None:
+            raise unknown_name(self.kind, name, self.entries())
+        return self._import(entry.target, owner=f"{self.kind} {name!r} of {entry.provider}")
+
+    def _import(self, target: str, *, owner: str) -> Any:
+        module, _, attribute = target.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise DeclarationError(f"{owner}: cannot import {target!r} ({error}); expected 'module:attribute'.") from error
+        return found
+
+
+def unknown_name(kind: str, name: str, known: Mapping[str, Any]) -> UnknownNameError:
+    """Make the error for a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(known)) or 'none'}.")
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unnamed distribution"
+
+
+METRICS = Registry(
+    "metric",
+    "genbench.metrics",
+    {
+        "fd": ("genbench.metrics.frechet:FD", "Fréchet distance between Gaussian fits"),
+        "is": ("genbench.metrics.inception:IS", "Inception Score of class probabilities"),
+        "w1": ("genbench.metrics.transport:W1", "exact Wasserstein-1 distance"),
+        "w2": ("genbench.metrics.transport:W2", "exact Wasserstein-2 distance"),
+        "kl_knn": ("genbench.metrics.divergence:KL_KNN", "KL(generated || reference) from nearest neighbours"),
+        "kl_knn_reverse": ("genbench.metrics.divergence:KL_KNN_REVERSE", "KL(reference || generated) from nearest neighbours"),
+        "kl_class": ("genbench.metrics.divergence:KL_CLASS", "KL(generated || reference) of the class marginals"),
+        "entropy_knn": ("genbench.metrics.entropy:ENTROPY_KNN", "differential entropy of the samples from nearest neighbours"),
+        "entropy_class": ("genbench.metrics.entropy:ENTROPY_CLASS", "entropy of the samples' classes"),
+        "precision": ("genbench.metrics.neighbours:PRECISION", "share of generated samples inside the reference manifold"),
+        "recall": ("genbench.metrics.neighbours:RECALL", "share of reference samples inside the generated manifold"),
+        "density": ("genbench.metrics.neighbours:DENSITY", "how many reference neighbourhoods hold a generated sample"),
+        "coverage": ("genbench.metrics.neighbours:COVERAGE", "share of reference neighbourhoods that hold a generated sample"),
+        "modes": ("genbench.metrics.modes:MODES", "modes of the known mixture with a high-quality sample"),
+        "modes_share": ("genbench.metrics.modes:MODES_SHARE", "modes that get at least a fifth of their due share"),
+        "high_quality": ("genbench.metrics.modes:HIGH_QUALITY", "share of samples as near to a mode as true ones are"),
+        "kl_modes": ("genbench.metrics.modes:KL_MODES", "KL(generated || truth) of the mode shares"),
+    },
+)
+
+EXTRACTORS = Registry(
+    "extractor",
+    "genbench.extractors",
+    {
+        "identity": ("genbench.extractors.identity:Identity", "the samples themselves; pixels in [0, 1], flattened"),
+        "digits-cnn": ("genbench.extractors.digits_cnn:DigitsCNN", "a small classifier of 8x8 digits, shipped with its weights"),
+    },
+)
+
+DATASETS = Registry(
+    "dataset",
+    "genbench.datasets",
+    {
+        "digits": ("genbench.data.digits:digits", "1,797 real handwritten digits, 8x8 pixels"),
+        "ring8": ("genbench.data.toy:ring8", "eight Gaussians on a ring, density known"),
+        "grid25": ("genbench.data.toy:grid25", "twenty-five Gaussians on a grid, density known"),
+    },
+)
+
+SAMPLERS = Registry("sampler", "genbench.samplers")
+
+BASELINES = Registry("baseline", "genbench.baselines")

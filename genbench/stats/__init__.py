@@ -1,0 +1,1 @@
+"""Uncertainty: functions on arrays and on callables; nothing here knows a model or a file."""

@@ -1,0 +1,92 @@
+"""Records on disk: one JSON file per (benchmark, sampler, train seed, step), complete or absent.
+
+Tables are derived from these files and can be rebuilt at any time; the files are the truth.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from genbench.atomic import write_atomic
+from genbench.errors import ProtocolError, UsageError
+from genbench.records import Run
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """Return a sampler's name if it can be a folder's name.
+
+    Raises
+    ------
+    UsageError
+        If it holds anything but letters, digits, dot, dash and underscore.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"sampler name: letters, digits, '.', '-' and '_' expected, got {name!r}; choose one with --name.")
+    return name
+
+
+class Store:
+    """The records of one benchmark in one results folder.
+
+    Parameters
+    ----------
+    out : Path
+        The results folder; the benchmark gets a folder of its own in it.
+    benchmark_id : str
+        ``digits@1`` or ``digits@1-quick``: quick and full runs never share a folder.
+    """
+
+    def __init__(self, out: Path, benchmark_id: str) -> None:
+        self.folder = out / benchmark_id
+        self.benchmark_id = benchmark_id
+
+    def path(self, sampler: str, train_seed: int | None, step: int | None) -> Path:
+        """Return the file of one record."""
+        cell = "samples.json" if train_seed is None else f"seed{train_seed}-step{step:07d}.json"
+        return self.folder / "records" / check_name(sampler) / cell
+
+    def write(self, run: Run) -> None:
+        """Write a record, atomically."""
+        write_atomic(self.path(run.sampler, run.train_seed, run.step), run.to_json().encode())
+
+    def read(self, path: Path) -> Run:
+        """Read one record.
+
+        Raises
+        ------
+        ProtocolError
+            If the file is no record, or one of another benchmark.
+        """
+        try:
+            run = Run.from_json(path.read_text(encoding="utf-8"))
+        except (ProtocolError, UnicodeDecodeError) as error:
+            raise ProtocolError(f"{path}: {error}") from error
+        if run.benchmark != self.benchmark_id:
+            raise ProtocolError(f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it.")
+        return run
+
+    def find(self, sampler: str, train_seed: int | None, step: int | None) -> Run | None:
+        """Return the record of a cell, or None where it was not made yet."""
+        path = self.path(sampler, train_seed, step)
+        return self.read(path) if path.exists() else None
+
+    def runs(self) -> list[Run]:
+        """Return every record, in the order of their files' names.
+
+        Raises
+        ------
+        ProtocolError
+            If two records were made under unlike protocols.
+        """
+        runs = [self.read(path) for path in sorted((self.folder / "records").glob("*/*.json"))]
+        protocols = {run.protocol: run for run in runs}
+        if len(protocols) > 1:
+            one, other, *_ = protocols.values()
+            raise ProtocolError(
+                f"{self.folder}: the records of {one.sampler} and {other.sampler} were made under unlike protocols "
+                "(data, extractor or metric options differ); keep them in separate folders with --out."
+            )
+        return runs
