@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from baselines.ema import EMA
-from baselines.networks import LatentSampler, frozen, latent_width, mlp_critic, mlp_generator
+from baselines.networks import LatentSampler, adam, descend, frozen, latent_width, mlp_critic, mlp_generator
 from baselines.options import check_choice, check_count, check_fraction, check_positive
 
 
@@ -61,28 +61,24 @@ class GANTrainer:
         self.generator = mlp_generator(event_shape, self.latent, recipe.width).to(device)
         self.discriminator = mlp_critic(event_shape, recipe.width).to(device)
         self.ema = EMA(self.generator, recipe.ema)
-        adam = {"lr": recipe.lr, "betas": (recipe.beta1, 0.999), "fused": True}
-        self.g_adam = torch.optim.Adam(self.generator.parameters(), **adam)
-        self.d_adam = torch.optim.Adam(self.discriminator.parameters(), **adam)
+        betas = (recipe.beta1, 0.999)
+        self.g_adam = adam(self.generator, recipe.lr, betas)
+        self.d_adam = adam(self.discriminator, recipe.lr, betas)
 
     def step(self, batch: Tensor) -> Mapping[str, Tensor]:
-        """Update on a batch (b, \\*event); return ``d_loss`` and ``g_loss``."""
+        """Update on a batch (b, *event); return ``d_loss`` and ``g_loss``."""
         n = len(batch)
         generated = self.generator(torch.randn(n, self.latent, device=self.device))
 
         # D sees data and samples in one pass: it has no batch normalization that could mix them.
         logits = self.discriminator(torch.cat([batch, generated.detach()]))
         d_loss = softplus(-logits[:n]).mean() + softplus(logits[n:]).mean()
-        self.d_adam.zero_grad()
-        d_loss.backward()
-        self.d_adam.step()
+        descend(self.d_adam, d_loss)
 
         with frozen(self.discriminator):
             logits = self.discriminator(generated)
         g_loss = softplus(-logits).mean() if self.recipe.loss == "non-saturating" else -softplus(logits).mean()
-        self.g_adam.zero_grad()
-        g_loss.backward()
-        self.g_adam.step()
+        descend(self.g_adam, g_loss)
         self.ema.update(self.generator)
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach()}
 

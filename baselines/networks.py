@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def mlp(widths: Iterable[int], activation: Callable[[], nn.Module], *, batch_nor
     """Linear layers of the given widths with an activation between them, none after the last."""
     widths = list(widths)
     layers: list[nn.Module] = []
-    for i, (wide_in, wide_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (wide_in, wide_out) in enumerate(pairwise(widths)):
         layers.append(nn.Linear(wide_in, wide_out))
         if i < len(widths) - 2:
             layers += [nn.BatchNorm1d(wide_out), activation()] if batch_norm else [activation()]
@@ -56,34 +57,35 @@ def mlp_critic(event_shape: tuple[int, ...], width: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), *mlp([d, *hidden, 1], _leaky), nn.Flatten(0))
 
 
-def conv_generator(event_shape: tuple[int, int, int], latent: int, width: int) -> nn.Sequential:
+def conv_generator(event_shape: tuple[int, ...], latent: int, width: int) -> nn.Sequential:
     """Map z to an image by transposed convolutions that double the size, with batch normalization and tanh."""
     channels, *_ = event_shape
     doublings, start = _doublings(event_shape)
     widths = [width * 2**i for i in reversed(range(doublings))]
-    layers: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1)), nn.ConvTranspose2d(latent, widths[0], start)]
+    seed = (widths[0], *start)
+    layers: list[nn.Module] = [nn.Linear(latent, math.prod(seed)), nn.Unflatten(1, seed)]
     for wide_in, wide_out in zip(widths, [*widths[1:], channels], strict=True):
         layers += [nn.BatchNorm2d(wide_in), nn.ReLU(), nn.ConvTranspose2d(wide_in, wide_out, 4, stride=2, padding=1)]
     return dcgan_init(nn.Sequential(*layers, nn.Tanh()))
 
 
-def conv_critic(event_shape: tuple[int, int, int], width: int) -> nn.Sequential:
+def conv_critic(event_shape: tuple[int, ...], width: int) -> nn.Sequential:
     """Map an image to one number by convolutions that halve the size. No batch normalization."""
     channels, *_ = event_shape
     doublings, start = _doublings(event_shape)
     widths = [channels, *(width * 2**i for i in range(doublings))]
     layers: list[nn.Module] = []
-    for wide_in, wide_out in zip(widths, widths[1:], strict=False):
+    for wide_in, wide_out in pairwise(widths):
         layers += [nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1), _leaky()]
-    return dcgan_init(nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, start), nn.Flatten(0)))
+    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(start), 1), nn.Flatten(0)))
 
 
-def _doublings(event_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
+def _doublings(event_shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
     """How often a size doubles on the way to the image, and the size it starts from: 8 = 2·2², 28 = 7·2², 32 = 4·2³."""
     _, height, width = event_shape
     if height % 4 or width % 4:
         raise UsageError(
-            f"convolutions need images whose height and width are multiples of 4, got {height}x{width}; pad or resize them."
+            f"convolutions need images whose sides are multiples of 4, got {height}x{width}; pad or resize them."
         )
     doublings = 2
     while all(size % 2 ** (doublings + 1) == 0 and size >> doublings > 4 for size in (height, width)):
@@ -92,9 +94,9 @@ def _doublings(event_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]
 
 
 def dcgan_init(network: nn.Sequential) -> nn.Sequential:
-    """Draw convolutions from N(0, 0.02²) and normalization gains from N(1, 0.02²), after DCGAN."""
+    """Draw weights from N(0, 0.02²) and normalization gains from N(1, 0.02²), after DCGAN."""
     for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, 0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -105,6 +107,18 @@ def dcgan_init(network: nn.Sequential) -> nn.Sequential:
 
 def _leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
+
+
+def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Adam for all weights of a network, in one fused pass over them."""
+    return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Make one step down the gradient of a loss."""
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    optimizer.step()
 
 
 @contextmanager
@@ -128,7 +142,7 @@ class LatentSampler:
     name : str
         Of the baseline.
     network : nn.Module
-        Maps (n, latent) to (n, \\*event).
+        Maps (n, latent) to (n, *event).
     latent : int
         Width of z.
     device : torch.device
@@ -143,7 +157,7 @@ class LatentSampler:
 
     @torch.no_grad()
     def sample(self, n: int, *, seed: int) -> Tensor:
-        """Draw n events: float32 of shape (n, \\*event), on the sampler's device."""
+        """Draw n events: float32 of shape (n, *event), on the sampler's device."""
         rng = torch.Generator().manual_seed(seed)
         z = torch.randn(n, self.latent, generator=rng).to(self.device)
         samples: Tensor = self._network(z)

@@ -20,22 +20,16 @@ def check_fraction(owner: str, **options: Any) -> None:
         _require(_is_number(value) and 0 <= value < 1, owner, option, "a number in [0, 1)", value)
 
 
-def check_count(owner: str, **options: Any) -> None:
-    """Refuse options that are not whole numbers of at least 1."""
+def check_count(owner: str, *, least: int = 1, **options: Any) -> None:
+    """Refuse options that are not whole numbers of at least ``least``."""
     for option, value in options.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
-        _require(whole and value >= 1, owner, option, "a whole number of at least 1", value)
+        _require(whole and value >= least, owner, option, f"a whole number of at least {least}", value)
 
 
 def check_choice(owner: str, option: str, value: Any, choices: tuple[str, ...]) -> None:
     """Refuse an option that is none of its choices."""
     _require(value in choices, owner, option, f"one of {', '.join(map(repr, choices))}", value)
-
-
-def check_switch(owner: str, **options: Any) -> None:
-    """Refuse options that are not true or false."""
-    for option, value in options.items():
-        _require(isinstance(value, bool), owner, option, "true or false", value)
 
 
 def _is_number(value: Any) -> bool:

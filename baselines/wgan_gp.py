@@ -23,15 +23,17 @@ from torch import Tensor, nn
 from baselines.ema import EMA
 from baselines.networks import (
     LatentSampler,
+    adam,
     conv_critic,
     conv_generator,
+    descend,
     frozen,
     is_image,
     latent_width,
     mlp_critic,
     mlp_generator,
 )
-from baselines.options import check_count, check_fraction, check_positive, check_switch
+from baselines.options import check_count, check_fraction, check_positive
 from genbench.errors import UsageError
 
 
@@ -43,7 +45,6 @@ class WGANGP:
     penalty: float = 10.0  # λ; 0.1 in the authors' toy experiments
     g_lr: float = 1e-4  # Adam for G; algorithm 1
     d_lr: float = 1e-4  # Adam for D
-    decay: bool = False  # linear decay of both rates to 0 over the budget
     ema: float = 0.995  # of the generator's weights; 0: none, as in the paper
     width: int | None = None  # absent: 32 channels at full resolution for images, 128 units for vectors
     latent: int | None = None  # absent: 64 for images, the data's own width for vectors
@@ -51,36 +52,36 @@ class WGANGP:
     def __post_init__(self) -> None:
         check_count("wgan-gp", n_critic=self.n_critic)
         check_positive("wgan-gp", penalty=self.penalty, g_lr=self.g_lr, d_lr=self.d_lr)
-        check_switch("wgan-gp", decay=self.decay)
         check_fraction("wgan-gp", ema=self.ema)
         for option in ("width", "latent"):
             if getattr(self, option) is not None:
                 check_count("wgan-gp", **{option: getattr(self, option)})
 
     def build(self, event_shape: tuple[int, ...], *, device: torch.device, steps: int) -> WGANGPTrainer:
-        """Make both networks and their optimizers; ``steps`` sets the pace of the decay."""
-        return WGANGPTrainer(self, event_shape, device, steps)
+        """Make both networks and their optimizers; ``steps`` is not used, as the rates are constant."""
+        return WGANGPTrainer(self, event_shape, device)
 
 
 class WGANGPTrainer:
     """``n_critic`` updates of D, then one of G, a step."""
 
-    def __init__(self, recipe: WGANGP, event_shape: tuple[int, ...], device: torch.device, steps: int) -> None:
+    def __init__(self, recipe: WGANGP, event_shape: tuple[int, ...], device: torch.device) -> None:
         self.recipe = recipe
         self.device = device
-        self.steps = steps
         self.latent = latent_width(event_shape, recipe.latent)
         width = recipe.width or (32 if is_image(event_shape) else 128)
-        make_generator, make_critic = (conv_generator, conv_critic) if is_image(event_shape) else (mlp_generator, mlp_critic)
+        make_generator, make_critic = (
+            (conv_generator, conv_critic) if is_image(event_shape) else (mlp_generator, mlp_critic)
+        )
         self.generator = make_generator(event_shape, self.latent, width).to(device)
         self.critic = make_critic(event_shape, width).to(device)
         self.ema = EMA(self.generator, recipe.ema)
         betas = (0.0, 0.9)  # algorithm 1
-        self.g_adam = torch.optim.Adam(self.generator.parameters(), lr=recipe.g_lr, betas=betas, fused=True)
-        self.d_adam = torch.optim.Adam(self.critic.parameters(), lr=recipe.d_lr, betas=betas, fused=True)
+        self.g_adam = adam(self.generator, recipe.g_lr, betas)
+        self.d_adam = adam(self.critic, recipe.d_lr, betas)
 
     def step(self, batch: Tensor) -> Mapping[str, Tensor]:
-        """Update on a batch (n_critic · b, \\*event); return ``d_loss``, ``g_loss``, ``critic_gap`` and ``penalty``.
+        """Update on a batch (n_critic · b, *event); return ``d_loss``, ``g_loss``, ``critic_gap`` and ``penalty``.
 
         Raises
         ------
@@ -91,18 +92,16 @@ class WGANGPTrainer:
         n, rest = divmod(len(batch), recipe.n_critic)
         if rest or n == 0:
             raise UsageError(
-                f"wgan-gp: the batch must be a multiple of n_critic = {recipe.n_critic}, which share it, got {len(batch)}."
+                f"wgan-gp: the batch is shared by n_critic = {recipe.n_critic} updates and must be a multiple of it, "
+                f"got {len(batch)}; change one of them."
             )
-        self._set_rates()
         with torch.no_grad():  # G does not change while D is updated: its samples are drawn at once
             generated = self.generator(torch.randn(len(batch), self.latent, device=self.device))
-        for real, fake in zip(batch.split(n), generated.split(n), strict=True):
+        for real, fake in zip(batch.chunk(recipe.n_critic), generated.chunk(recipe.n_critic), strict=True):
             losses = self._update_critic(real, fake)
         with frozen(self.critic):
             g_loss = -self.critic(self.generator(torch.randn(n, self.latent, device=self.device))).mean()
-        self.g_adam.zero_grad()
-        g_loss.backward()
-        self.g_adam.step()
+        descend(self.g_adam, g_loss)
         self.ema.update(self.generator)
         return {**losses, "g_loss": g_loss.detach()}
 
@@ -111,15 +110,8 @@ class WGANGPTrainer:
         gap = values[: len(real)].mean() - values[len(real) :].mean()
         penalty = gradient_penalty(self.critic, real, fake)
         d_loss = -gap + self.recipe.penalty * penalty
-        self.d_adam.zero_grad()
-        d_loss.backward()
-        self.d_adam.step()
+        descend(self.d_adam, d_loss)
         return {"d_loss": d_loss.detach(), "critic_gap": gap.detach(), "penalty": penalty.detach()}
-
-    def _set_rates(self) -> None:
-        left = max(0.0, 1 - self.ema.updates / self.steps) if self.recipe.decay else 1.0
-        self.g_adam.param_groups[0]["lr"] = self.recipe.g_lr * left
-        self.d_adam.param_groups[0]["lr"] = self.recipe.d_lr * left
 
     def sampler(self) -> LatentSampler:
         """Return a sampler of the averaged generator as it is now."""
@@ -146,8 +138,10 @@ class WGANGPTrainer:
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """E (‖∇D(x̂)‖₂ - 1)² at one random point between each pair of rows (eq. 3)."""
-    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), dtype=real.dtype, device=real.device)
     between = torch.lerp(fake, real, epsilon).requires_grad_()
     # A row's output depends on that row alone, so that the gradient of the sum holds every row's own gradient.
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    penalty: Tensor = ((norms - 1) ** 2).mean()
+    return penalty

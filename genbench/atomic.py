@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written beside their place, flushed, then renamed over it."""
+"""Files that are complete or absent: written beside their place, flushed, then renamed over it; and where they go."""
 
 import os
 import tempfile
@@ -26,7 +26,9 @@ def write_atomic(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:
-        raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out.") from error
+        raise SetupError(
+            f"cannot write {path}: {error.strerror or error}; choose another folder with --out."
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -35,7 +37,9 @@ def write_atomic(path: Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)  # mkstemp makes it private; results are to be shared
         os.replace(temporary, path)
     except OSError as error:
-        raise SetupError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder.") from error
+        raise SetupError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder."
+        ) from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -54,4 +58,14 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise SetupError(f"cannot write to {folder}: {error.strerror or error}; choose another folder with --out.") from error
+        raise SetupError(
+            f"cannot write to {folder}: {error.strerror or error}; choose another folder with --out."
+        ) from error
+
+
+def default_cache_folder() -> Path:
+    """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    explicit = os.environ.get("GENBENCH_CACHE")
+    if explicit:
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genbench"

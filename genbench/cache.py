@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +22,6 @@ from genbench.errors import SetupError
 from genbench.protocols import FeatureExtractor
 
 log = logging.getLogger(__name__)
-
-
-def default_cache_folder() -> Path:
-    """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    explicit = os.environ.get("GENBENCH_CACHE")
-    if explicit:
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genbench"
 
 
 class FeatureCache:
@@ -73,7 +64,7 @@ class FeatureCache:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             if arrays.pop("__key__").tobytes().decode() != key:
                 raise ValueError("another key inside")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -27,7 +28,8 @@ from genbench.provenance import provenance
 from genbench.randomness import derive_seed
 from genbench.records import Benchmark, Dataset, Estimate, MetricSpec, Run, Score, Split, protocol_hash
 from genbench.registry import DATASETS, EXTRACTORS, METRICS, unknown_name
-from genbench.sampling.blocks import draw_samples
+from genbench.sampling.blocks import FiniteSampler, draw_samples
+from genbench.sampling.files import load_samples
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 
@@ -54,7 +56,9 @@ class Evaluator:
         self.device = resolve_device(device)
         self.cache = cache or FeatureCache(None)
         self.dataset = cast(Dataset, DATASETS.load(benchmark.dataset)())
-        self.extractors = {name: self._extractor(name) for name in dict.fromkeys(s.extractor for s in benchmark.metrics)}
+        self.extractors = {
+            name: self._extractor(name) for name in dict.fromkeys(s.extractor for s in benchmark.metrics)
+        }
         self.metrics = {spec.key: self._metric(spec) for spec in benchmark.metrics}
         self._real: dict[tuple[str, Split], Mapping[str, Features]] = {}
         self._nulls: dict[tuple[str, Split | None], float | None] = {}
@@ -73,10 +77,14 @@ class Evaluator:
         if spec.layer not in layers:
             raise unknown_name(f"layer of {spec.extractor}", spec.layer, layers)
         if metric.space == "logits" and spec.layer != "logits":
-            raise DeclarationError(f"{spec.key}: {metric.name} reads class logits; name a classifier's '.logits' layer.")
+            raise DeclarationError(
+                f"{spec.key}: {metric.name} reads class logits; name a classifier's '.logits' layer."
+            )
         for need in ("mixture", "log_prob"):
             if need in metric.needs and getattr(self.dataset, need) is None:
-                raise DeclarationError(f"{spec.key}: needs data with a known {need}, which {self.dataset.name} has not.")
+                raise DeclarationError(
+                    f"{spec.key}: needs data with a known {need}, which {self.dataset.name} has not."
+                )
         for split in SPLITS:
             available, wanted = len(self.dataset.split(split)), spec.n or self.benchmark.n
             if available < wanted:
@@ -89,7 +97,35 @@ class Evaluator:
         fingerprints = {f"extractor {name}": e.fingerprint for name, e in self.extractors.items()}
         return protocol_hash(self.benchmark, dataset=self.dataset.fingerprint, **fingerprints)
 
-    def draw(self, sampler: Sampler, *, seed: int) -> Tensor:
+    def record(
+        self,
+        sampler: str,
+        scores: tuple[Score, ...],
+        *,
+        seconds: float,
+        train_seed: int | None = None,
+        step: int | None = None,
+        final: bool = True,
+        failure: str | None = None,
+        recipe: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Make the record of scores found here; the arguments are the fields of `genbench.records.Run`."""
+        return Run(
+            benchmark=self.benchmark.id,
+            quick=self.benchmark.quick,
+            sampler=sampler,
+            train_seed=train_seed,
+            step=step,
+            final=final,
+            scores=scores,
+            failure=failure,
+            protocol=self.protocol,
+            seconds=round(seconds, 2),
+            recipe=recipe or {},
+            provenance=provenance(self.device),
+        )
+
+    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Tensor:
         """Draw and check the benchmark's n samples; they come back on the CPU.
 
         Raises
@@ -189,7 +225,7 @@ class Evaluator:
         return estimate
 
     def _null(self, spec: MetricSpec, split: Split | None) -> float | None:
-        """What a perfect generator scores at this n: real data played as generated, against the other split's real data."""
+        """What a perfect generator scores at this n: one split's real data played as generated, against the other's."""
         key = (spec.key, split)
         if key not in self._nulls:
             player: Split = "train" if split == "test" else "test"
@@ -202,25 +238,42 @@ class Evaluator:
 
 
 def score(
-    sampler: Sampler, benchmark: Benchmark | str, *, seed: int = 0, device: str = "auto", cache: FeatureCache | None = None
+    sampler: Sampler | FiniteSampler | str | Path,
+    benchmark: Benchmark | str,
+    *,
+    name: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    cache: FeatureCache | None = None,
 ) -> Run:
-    """Score a sampler on a benchmark.
+    """Score a sampler, or a file or folder of samples, on a benchmark.
 
     Parameters
     ----------
-    sampler : Sampler
-        Anything with a ``name`` and ``sample(n, *, seed)``.
+    sampler : Sampler, str or Path
+        Anything with a ``name`` and ``sample(n, *, seed)``; or an .npy or .npz file, or a folder of images.
     benchmark : Benchmark or str
         For example ``"digits"``.
+    name : str or None
+        In place of the sampler's or the file's own name.
+    value_range : (float, float) or None
+        Of float images in a file, which are refused without it.
     seed : int
         Of the draw.
     device : str
         ``auto``, or a torch device.
+    cache : FeatureCache or None
+        Where the real data's features are kept.
 
     Returns
     -------
     Run
-        With the scores, or with ``failure`` set where the samples cannot be scored.
+
+    Raises
+    ------
+    SampleError
+        If the samples cannot be scored.
 
     Examples
     --------
@@ -230,28 +283,14 @@ def score(
     ...     def sample(self, n, *, seed):
     ...         pixels = np.random.default_rng(seed).integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
     ...         return torch.from_numpy(pixels)
-    >>> run = genbench.score(Noise(), "digits")  # doctest: +SKIP
-    >>> [s.estimate.value for s in run.scores if s.key == "fd@digits-cnn.pool"]  # doctest: +SKIP
+    >>> run = genbench.score(Noise(), "digits")
+    >>> next(s for s in run.scores if s.key == "fd@digits-cnn.pool").estimate.value > 50
+    True
     """
     start = time.perf_counter()
     definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
     evaluator = Evaluator(definition, device=device, cache=cache)
-    scores: tuple[Score, ...] = ()
-    failure = None
-    try:
-        scores = evaluator.score(evaluator.draw(sampler, seed=seed), seed=seed)
-    except SampleError as error:
-        failure = str(error)
-    return Run(
-        benchmark=definition.id,
-        quick=definition.quick,
-        sampler=sampler.name,
-        train_seed=None,
-        step=None,
-        final=True,
-        scores=scores,
-        failure=failure,
-        protocol=evaluator.protocol,
-        seconds=time.perf_counter() - start,
-        provenance=provenance(evaluator.device),
-    )
+    if isinstance(sampler, (str, Path)):
+        sampler = load_samples(sampler, event_shape=evaluator.dataset.event_shape, value_range=value_range)
+    scores = evaluator.score(evaluator.draw(sampler, seed=seed), seed=seed)
+    return evaluator.record(name or sampler.name, scores, seconds=time.perf_counter() - start)

@@ -34,7 +34,7 @@ def sample_grid(samples: Tensor, reference: NDArray[np.generic]) -> bytes | None
     if array.ndim == 4 and array.shape[1] in (1, 3):
         picture = _tiles(array[: ROWS * COLUMNS])
     elif array.ndim == 2 and array.shape[1] == 2:
-        picture = _density(array, np.asarray(reference, dtype=np.float64))
+        picture = _density(array.astype(np.float64), np.asarray(reference, dtype=np.float64))
     else:
         return None
     buffer = io.BytesIO()
@@ -55,7 +55,7 @@ def _tiles(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return sheet[..., 0] if channels == 1 else sheet
 
 
-def _density(points: NDArray[np.generic], reference: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _density(points: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Count points in cells; the brightness is the logarithm of the count, so that single strays show."""
     low, high = reference.min(axis=0), reference.max(axis=0)
     margin = _MARGIN * (high - low).max()

@@ -40,7 +40,9 @@ class Progress:
 
         # A log file gets a line every ten seconds instead of a redrawn bar.
         pause = 0.2 if sys.stderr.isatty() else 10.0
-        with tqdm(total=total, desc=label, file=sys.stderr, mininterval=pause, leave=False, unit="step", ncols=100) as bar:
+        with tqdm(
+            total=total, desc=label, file=sys.stderr, mininterval=pause, leave=False, unit="step", ncols=100
+        ) as bar:
 
             def update(step: int, losses: Mapping[str, Any]) -> None:
                 bar.set_postfix({k: f"{v:.3g}" for k, v in losses.items()}, refresh=False)

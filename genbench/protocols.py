@@ -73,7 +73,7 @@ class Trainer(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on: weights, averages, optimizers, schedules. Tensors and plain values."""
+        """Return all that the next step depends on: weights, averages, optimizers, schedules; tensors and plain values."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -291,12 +291,15 @@ class Run:
             version = document.pop("schema_version", None)
             if version != SCHEMA_VERSION:
                 raise ProtocolError(
-                    f"record: schema_version {SCHEMA_VERSION} expected, got {version!r}; read it with the genbench that wrote it."
+                    f"record: schema_version {SCHEMA_VERSION} expected, got {version!r}; "
+                    "read it with the genbench that wrote it."
                 )
             document["scores"] = tuple(_score(row) for row in document["scores"])
             return cls(**document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ProtocolError(f"record: not a genbench record ({error}); remove the file to make it again.") from error
+            raise ProtocolError(
+                f"record: not a genbench record ({error}); remove the file to make it again."
+            ) from error
 
 
 def _score(row: dict[str, Any]) -> Score:

@@ -24,7 +24,9 @@ def check_name(name: str) -> str:
         If it holds anything but letters, digits, dot, dash and underscore.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"sampler name: letters, digits, '.', '-' and '_' expected, got {name!r}; choose one with --name.")
+        raise UsageError(
+            f"sampler name: letters, digits, '.', '-' and '_' expected, got {name!r}; choose one with --name."
+        )
     return name
 
 
@@ -65,7 +67,9 @@ class Store:
         except (ProtocolError, UnicodeDecodeError) as error:
             raise ProtocolError(f"{path}: {error}") from error
         if run.benchmark != self.benchmark_id:
-            raise ProtocolError(f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it.")
+            raise ProtocolError(
+                f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it."
+            )
         return run
 
     def find(self, sampler: str, train_seed: int | None, step: int | None) -> Run | None:
@@ -90,3 +94,17 @@ class Store:
                 "(data, extractor or metric options differ); keep them in separate folders with --out."
             )
         return runs
+
+    def check_protocol(self, protocol: str) -> None:
+        """Refuse to put a record beside records of another protocol.
+
+        Raises
+        ------
+        ProtocolError
+            If there are such records.
+        """
+        if {run.protocol for run in self.runs()} - {protocol}:
+            raise ProtocolError(
+                f"{self.folder}: holds records of another protocol (its data, extractor or metric options differ from "
+                f"{self.benchmark_id} of this genbench); choose another --out or remove the folder."
+            )

@@ -149,9 +149,9 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 def stability(runs: Sequence[Run]) -> pd.DataFrame:
     """Spread over training seeds and along training: one row a metric, split and model.
 
-    ``mean`` with its t interval, ``sd`` (unbiased), ``cv`` = sd / abs(mean), ``median``, ``best`` and ``worst`` are over the
-    completed runs; ``failed`` has a Wilson interval. ``sampling_std_error`` is the mean standard error within a run: an
-    sd near it is noise of measurement. ``regret`` says how much worse, on average, the end of training scores than
+    ``mean`` with its t interval, ``sd`` (unbiased), ``cv`` = sd / abs(mean), ``median``, ``best`` and ``worst`` are over
+    the completed runs; ``failed`` has a Wilson interval. ``sampling_std_error`` is the mean standard error within a run:
+    an sd near it is noise of measurement. ``regret`` says how much worse, on average, the end of training scores than
     its best checkpoint; being a maximum over noisy scores it is above zero even for a perfectly stable run.
     """
     rows = []
@@ -192,7 +192,9 @@ def _regret(runs: Sequence[Run], model: str, example: Score) -> float | None:
     for seed in sorted({r.train_seed for r in runs if r.sampler == model and r.train_seed is not None}):
         curve = []
         for run in sorted((r for r in runs if r.sampler == model and r.train_seed == seed), key=lambda r: r.step or 0):
-            curve += [s.estimate for s in run.scores if s.key == example.key and s.split == example.split and s.estimate]
+            curve += [
+                s.estimate for s in run.scores if s.key == example.key and s.split == example.split and s.estimate
+            ]
         distance = _distance(example.better, curve[-1].null) if len(curve) > 1 else None
         if distance is not None:
             steps = [distance(estimate.best) for estimate in curve]
@@ -220,7 +222,11 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
             row = _head(runs[0], example, model)
             row |= {"seeds": len(train.scores), "failed": train.failed}
             if train.scores and len(train.scores) == len(test.scores):
-                row |= {"train": _mean_of(train, "value"), "test": _mean_of(test, "value"), "null": _mean_of(train, "null")}
+                row |= {
+                    "train": _mean_of(train, "value"),
+                    "test": _mean_of(test, "value"),
+                    "null": _mean_of(train, "null"),
+                }
                 row |= {"n_generated": example.n_generated, "n_reference": example.n_reference}
                 row |= _gap(train, test)
             rows.append(row)
@@ -228,7 +234,9 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _gap(train: Cell, test: Cell) -> dict[str, Any]:
-    pairs = [(a.estimate, b.estimate) for a, b in zip(train.scores, test.scores, strict=True) if a.estimate and b.estimate]
+    pairs = [
+        (a.estimate, b.estimate) for a, b in zip(train.scores, test.scores, strict=True) if a.estimate and b.estimate
+    ]
     gap = float(np.mean([b.value - a.value for a, b in pairs]))
     groups = {len(e.replicates) for pair in pairs for e in pair}
     g = groups.pop()
@@ -259,4 +267,6 @@ def primary_order(runs: Sequence[Run], benchmark: Benchmark) -> list[str]:
         return sorted({run.sampler for run in runs})
     rows = table[(table["metric"] == example.name) & (table["split"] == (example.split or ""))]
     spread = rows["debiased"].fillna(rows["value"]) * (-1 if example.better == "higher" else 1)
-    return [str(m) for m in rows.assign(_key=spread).sort_values(["rank", "_key", "model"], na_position="last")["model"]]
+    return [
+        str(m) for m in rows.assign(_key=spread).sort_values(["rank", "_key", "model"], na_position="last")["model"]
+    ]

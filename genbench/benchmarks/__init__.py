@@ -16,7 +16,20 @@ from genbench.errors import DeclarationError, UsageError
 from genbench.records import Benchmark, Budget, MetricSpec
 from genbench.registry import BASELINES, DATASETS, EXTRACTORS, METRICS, unknown_name
 
-_KEYS = {"name", "version", "summary", "dataset", "n", "seeds", "checkpoints", "primary", "curve", "metrics", "baselines", "quick"}
+_KEYS = {
+    "name",
+    "version",
+    "summary",
+    "dataset",
+    "n",
+    "seeds",
+    "checkpoints",
+    "primary",
+    "curve",
+    "metrics",
+    "baselines",
+    "quick",
+}
 _QUICK_KEYS = {"n", "seeds", "checkpoints", "metrics", "baselines"}
 
 
@@ -53,7 +66,9 @@ def load_benchmark(name: str, *, quick: bool = False) -> Benchmark:
         raise unknown_name("benchmark", short, dict.fromkeys(benchmark_names()))
     found = _parse((files(__name__) / f"{short}.toml").read_text(encoding="utf-8"), short, quick=quick)
     if version and version != str(found.version):
-        raise UsageError(f"benchmark {name!r}: this genbench has version {found.version}; install the one that has {version}.")
+        raise UsageError(
+            f"benchmark {name!r}: this genbench has version {found.version}; install the one that has {version}."
+        )
     return found
 
 
@@ -145,7 +160,9 @@ def _check(benchmark: Benchmark, who: str) -> None:
             raise DeclarationError(f"benchmark {who}: {key} must be at least 1, got {value}.")
 
 
-def restrict(benchmark: Benchmark, *, seeds: tuple[int, ...] | None = None, baselines: tuple[str, ...] | None = None) -> Benchmark:
+def restrict(
+    benchmark: Benchmark, *, seeds: tuple[int, ...] | None = None, baselines: tuple[str, ...] | None = None
+) -> Benchmark:
     """Return the benchmark with other training seeds, or with only some of its baselines.
 
     Raises

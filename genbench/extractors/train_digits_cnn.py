@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from genbench.atomic import write_atomic
-from genbench.data.digits import load_images
 from genbench.extractors.digits_cnn import SHAPES, class_logits, pool_features
 from genbench.randomness import derive_seed
+from genbench.registry import DATASETS
 
 EPOCHS = 80
 BATCH = 64
@@ -37,7 +37,9 @@ SHIFT = 1 / 4  # one of 8 pixels, where the image spans [-1, 1]
 NOISE = 0.05
 
 
-def train(images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, epochs: int = EPOCHS) -> dict[str, Tensor]:
+def train(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, epochs: int = EPOCHS
+) -> dict[str, Tensor]:
     """Train the classifier: AdamW, one-cycle rate, label smoothing, dropout on the feature, augmentation.
 
     Runs on one thread, and draws only from its own generator.
@@ -70,7 +72,7 @@ def train(images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, ep
     with _one_thread():
         for _ in range(epochs):
             order = torch.randperm(len(pixels), generator=generator)[: batches * BATCH]
-            for rows in order.split(BATCH):
+            for rows in torch.split(order, BATCH):
                 feature = pool_features(weights, augment(pixels[rows], generator))
                 kept = torch.rand(feature.shape, generator=generator) >= DROPOUT
                 logits = class_logits(weights, feature * kept / (1 - DROPOUT))
@@ -109,6 +111,12 @@ def accuracy(weights: dict[str, Tensor], images: NDArray[np.uint8], labels: NDAr
     return float((predicted == torch.from_numpy(labels)).to(torch.float64).mean())
 
 
+def all_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the images of both splits of the digits, (1797, 1, 8, 8), and their classes."""
+    data = DATASETS.load("digits")()
+    return np.concatenate([data.train, data.test]), np.concatenate([data.train_labels, data.test_labels])
+
+
 def folds(n: int, *, k: int = 5, seed: int = 0) -> list[NDArray[np.int64]]:
     """Return k disjoint random sets of rows that together are all n, as sorted row numbers."""
     order = np.random.default_rng(derive_seed(seed, "folds")).permutation(n)
@@ -141,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights" / "digits-cnn.npz")
     parser.add_argument("--check", action="store_true", help="print the held-out accuracy of 5 folds; write nothing")
     options = parser.parse_args(argv)
-    images, labels = load_images()
+    images, labels = all_digits()
     if options.check:
         right = 0
         for fold, held_out in enumerate(folds(len(labels))):
@@ -155,7 +163,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: tensor.numpy() for name, tensor in weights.items()})
     write_atomic(options.out, buffer.getvalue())
-    sys.stdout.write(f"{options.out}: accuracy {accuracy(weights, images, labels):.4f} on the images it was trained on\n")
+    sys.stdout.write(
+        f"{options.out}: accuracy {accuracy(weights, images, labels):.4f} on the images it was trained on\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""The three tables for reading: Markdown that is also aligned for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from genbench.records import Benchmark, Run, Score
+from genbench.tables import generalization, leaderboard, primary_order, stability
+
+ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a Markdown table whose columns line up in plain text too; the first column is left-aligned."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = "|" + "|".join("-" * (w + 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + "|"
+    return "\n".join([line(header), rule, *(line(row) for row in rows)])
+
+
+def number(value: Any) -> str:
+    """Four significant digits, or a dash where there is no number."""
+    if value is None or pd.isna(value):
+        return "–"
+    text = f"{float(value):.4g}"
+    return f"{float(value):.0f}" if "e+" in text and abs(float(value)) < 1e9 else text
+
+
+def leaderboard_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
+    """Quality: the ranking under the primary metric, then every metric against held-out data."""
+    table = _named(leaderboard(runs))
+    table = table[table["split"] != "train"]
+    models = primary_order(runs, benchmark)
+    main = table[table["short"] == benchmark.primary].set_index("model")
+    rows = []
+    for short, part in _by_metric(table):
+        values = [number(part["value"].get(model)) for model in models]
+        rows.append([_arrowed(short, part), *values, number(part["null"].dropna().mean())])
+    return _render(
+        "leaderboard",
+        runs,
+        benchmark,
+        ranking=_ranking(main, models, benchmark.primary) if len(main) else "",
+        over_seeds=bool((main["interval"] == "seeds").any()),
+        everything=markdown_table(["metric", *models, "*real data*"], rows),
+    )
+
+
+def _ranking(main: pd.DataFrame, models: Sequence[str], primary: str) -> str:
+    header = ["model", "rank", _arrowed(primary, main), "debiased", "95% interval", "seeds", "failed"]
+    rows = []
+    for model in models:
+        row = main.loc[model]
+        cells = [_count(row["rank"]), number(row["value"]), number(row["debiased"]), _interval(row)]
+        rows.append([model, *cells, _count(row["seeds"]), _count(row["failed"])])
+    return markdown_table(header, [*rows, ["*real data*", "", number(main["null"].dropna().mean()), "", "", "", ""]])
+
+
+def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
+    """Stability: the spread over training seeds and the regret along training, for the metrics of the curve."""
+    table = _named(stability(runs))
+    table = table[table["split"] != "train"]
+    header = ["metric", "model", "mean", "95% interval", "sd", "sampling s.e.", "best", "worst", "regret", "failed"]
+    wanted = {benchmark.primary, *benchmark.curve}
+    rows = []
+    for short, part in _by_metric(table[table["short"].isin(wanted)]):
+        for model in primary_order(runs, benchmark):
+            row = part.loc[model]
+            failed = f"{row['failed']} of {row['seeds']} [{number(row['failed_low'])}, {number(row['failed_high'])}]"
+            cells = [number(row[c]) for c in ("sd", "sampling_std_error", "best", "worst", "regret")]
+            rows.append([_arrowed(short, part), model, number(row["mean"]), _interval(row), *cells, failed])
+    return _render("stability", runs, benchmark, table=markdown_table(header, rows))
+
+
+def generalization_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
+    """Generalization: the score against train, against held-out data, and the gap with its interval."""
+    header = ["metric", "model", "train", "held-out", "gap", "95% interval of the gap", "real data"]
+    rows = []
+    for short, part in _by_metric(_named(generalization(runs))):
+        for model in primary_order(runs, benchmark):
+            row = part.loc[model]
+            cells = [number(row[c]) for c in ("train", "test", "gap")]
+            rows.append([_arrowed(short, part), model, *cells, _interval(row), number(row["null"])])
+    return _render("generalization", runs, benchmark, table=markdown_table(header, rows))
+
+
+def score_markdown(scores: Sequence[Score]) -> str:
+    """Every number of one run's scores, a row each."""
+    header = ["metric", "against", "value", "debiased", "s.e.", "95% interval", "real data", "n"]
+    rows = []
+    for score in scores:
+        name, e = f"{score.key} {ARROWS[score.better]}", score.estimate
+        if e is None:
+            rows.append([name, score.split or "", "failed", *["–"] * 4, str(score.n_generated)])
+            continue
+        interval = "–" if e.low is None else f"[{number(e.low)}, {number(e.high)}]"
+        cells = [number(x) for x in (e.value, e.debiased, e.std_error)]
+        rows.append([name, score.split or "", *cells, interval, number(e.null), str(score.n_generated)])
+    return markdown_table(header, rows) + "\n"
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the metrics' names without fingerprints, which stand below the table: ``fd@digits-cnn.pool``."""
+    return table.assign(short=table["metric"].str.replace(r"#[0-9a-f]+", "", regex=True))
+
+
+def _by_metric(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Split a table by metric, in the order of the benchmark; each part is indexed by model."""
+    return [(str(short), part.set_index("model")) for short, part in table.groupby("short", sort=False)]
+
+
+def _arrowed(short: str, part: pd.DataFrame) -> str:
+    return f"{short} {ARROWS[str(part['better'].iloc[0])]}"
+
+
+def _interval(row: Any) -> str:
+    return "–" if pd.isna(row["low"]) else f"[{number(row['low'])}, {number(row['high'])}]"
+
+
+def _count(value: Any) -> str:
+    return "–" if pd.isna(value) else str(value)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("genbench"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        autoescape=False,  # Markdown, not HTML
+    )
+
+
+def _render(name: str, runs: Sequence[Run], benchmark: Benchmark, **parts: object) -> str:
+    fingerprints = {s.space.rpartition(".")[0]: s.fingerprint[:12] for run in runs for s in run.scores}
+    return (
+        _templates()
+        .get_template(f"{name}.md.jinja")
+        .render(
+            benchmark=benchmark,
+            command=f"genbench run {benchmark.name}" + (" --quick" if benchmark.quick else ""),
+            extractors=", ".join(f"{extractor} `{digest}`" for extractor, digest in sorted(fingerprints.items())),
+            **parts,
+        )
+        + "\n"
+    )

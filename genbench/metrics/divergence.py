@@ -1,0 +1,243 @@
+"""Kullback-Leibler divergences: of densities from nearest neighbours, and of class shares from counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genbench.errors import SampleError
+from genbench.metrics.counts import Counts, homogeneity_p_value, kl_of_shares, predicted_classes
+from genbench.metrics.distances import check_widths, neighbours_among, neighbours_within
+from genbench.metrics.features import Features
+from genbench.metrics.metric import Metric
+from genbench.metrics.projection import whiten
+from genbench.records import Estimate
+from genbench.stats.jackknife import deletions, jackknife_estimate
+
+FAR = 10.0
+FAR_SHARE = 0.01
+SAMPLES_PER_CLASS = 20
+
+
+def kl_knn(
+    *,
+    generated: Any,
+    reference: Any,
+    direction: Literal["forward", "reverse"] = "forward",
+    k: int = 5,
+    dims: int = 5,
+) -> Estimate:
+    """Kullback-Leibler divergence of densities, estimated from distances to the k-th nearest neighbours.
+
+    Measured in the leading whitened principal components of the reference. Always read both directions: where the
+    first argument has mass in the tail of the second, the estimate is far too low.
+
+    Parameters
+    ----------
+    generated, reference : Features or (n, d), (m, d) arrays
+        More than k samples in the first argument of the divergence, at least k in the second.
+    direction : {"forward", "reverse"}
+        ``KL(generated || reference)`` or ``KL(reference || generated)``.
+    k : int
+        Which neighbour, >= 1.
+    dims : int
+        How many components at most. Beyond 5 the bias grows fast (-1.9 nats at 20 where the truth is 1.3).
+
+    Returns
+    -------
+    Estimate
+        In nats, lower is better, ideal 0; negative values are legitimate and are not clipped. ``debiased`` is None:
+        the bias depends on the densities. ``extra``: ``dimensions``; ``duplicates`` and ``copies``, the shares of
+        points that equal another of their own set and one of the other set; ``outside_support``, the share of points
+        whose distance to the other set is above ten times the median distance within their own.
+
+    Raises
+    ------
+    SampleError
+        If the widths differ, there are too few samples, or all samples of a set are equal.
+
+    Notes
+    -----
+    ``(d/n) sum log(nu_i / rho_i) + log(m/(n - 1)) + mean(psi(k_rho) - psi(k_nu))`` with rho_i to the own and nu_i to
+    the other set. A distance of zero is replaced by the first positive one, and its k by that one's. The bias is
+    below 0.02 nats for d <= 2 and 0.1 for d = 5 (n = 2,000), more if supports differ. The standard error is the group
+    jackknife's with the components held fixed. O((n + m)^2 r) operations for r components, memory in blocks.
+
+    References
+    ----------
+    Wang, Kulkarni and Verdú 2009, eq. 5; Pérez-Cruz 2008; with local k, Zhao and Lai 2020, arXiv:2002.11599.
+    """
+    name = "kl_knn" if direction == "forward" else "kl_knn_reverse"
+    generated, reference = Features.of(generated), Features.of(reference)
+    moved = whiten(name, generated, reference, dims)
+    first, second = moved if direction == "forward" else moved[::-1]
+    if k < 1 or first.n <= k or second.n < k:
+        raise SampleError(
+            f"{name}: k >= 1, more than k samples and at least k in the other set expected, got k = {k} for "
+            f"{first.n} and {second.n} samples; score more samples or lower k."
+        )
+    divergence = _knn_estimator(name, first, second, k)
+    value, rho, nu = divergence(None, None)
+    sizes = (first.n, second.n)
+    enough = min(sizes) > 2 * k
+    replicates = [float(divergence(*keep)[0]) for keep in deletions(*sizes)] if enough else []
+    outside = float((nu > FAR * rho.median()).double().mean())
+    notes = ["not corrected: the bias of nearest-neighbour divergences depends on the densities"]
+    if outside > FAR_SHARE:
+        notes.append(f"{outside:.1%} of the points lie outside the other set's support; the value is a lower bound")
+    extra = {
+        "dimensions": float(first.d),
+        "duplicates": _zero_share(neighbours_within(first, _depth(k)).distances),
+        "copies": _zero_share(neighbours_among(first, second, _depth(k)).distances),
+        "outside_support": outside,
+    }
+    return jackknife_estimate(float(value), replicates, sizes=sizes, extra=extra, notes=notes)
+
+
+def kl_class(*, generated: Any, reference: Any) -> Estimate:
+    """Kullback-Leibler divergence of class shares, KL(generated || reference), classes by a classifier.
+
+    Parameters
+    ----------
+    generated, reference : Features or (n, K), (m, K) arrays
+        Logits; a sample's class is the largest.
+
+    Returns
+    -------
+    Estimate
+        In nats, lower is better, ideal 0. ``debiased`` subtracts the first-order bias of both sets and may be
+        negative. ``null`` is the expectation for a perfect generator, (K - 1)/2 (1/n + 1/m) for K classes in
+        the reference. ``extra``: ``p_value`` of a G-test of equal shares; ``classes_seen``; ``bound``, below which the
+        value cannot be, given the classes seen.
+
+    Raises
+    ------
+    SampleError
+        If the numbers of classes differ or are below 2.
+
+    Notes
+    -----
+    Where a generated class is absent from the reference, 0.5 is added to every count of the reference (Jeffreys), and
+    a note says so. Bias: (K_seen - 1)/(2n) from the generated shares p and (sum p/q - 1)/(2m) from the reference's q.
+    O((n + m) K).
+
+    References
+    ----------
+    Srivastava et al. 2017 (VEEGAN), arXiv:1705.07761, section 4, "reverse KL"; bias: Miller 1955.
+    """
+    generated, reference = Features.of(generated), Features.of(reference)
+    check_widths("kl_class", generated, reference)
+    ours, theirs = predicted_classes("kl_class", generated), predicted_classes("kl_class", reference)
+    classes, sizes = generated.d, (generated.n, reference.n)
+    counts, reference_counts = (np.bincount(c, minlength=classes) for c in (ours, theirs))
+    p, q = _shares(counts, reference_counts)
+    seen = int((counts > 0).sum())
+    value = kl_of_shares(p, q)
+    bias = (seen - 1) / (2 * generated.n) + (float((p / q)[counts > 0].sum()) - 1) / (2 * reference.n)
+    replicates = [
+        kl_of_shares(*_shares(np.bincount(ours[a], minlength=classes), np.bincount(theirs[b], minlength=classes)))
+        for a, b in deletions(*sizes)
+    ]
+    present = int((reference_counts > 0).sum())
+    notes = []
+    if ((counts > 0) & (reference_counts == 0)).any():
+        notes.append("a generated class is absent from the reference, whose counts are smoothed by 0.5")
+    if generated.n < SAMPLES_PER_CLASS * classes:
+        notes.append(f"p_value needs {SAMPLES_PER_CLASS} samples a class, got {generated.n} for {classes} classes")
+    return jackknife_estimate(
+        value,
+        replicates,
+        sizes=sizes,
+        debiased=value - bias,
+        null=(present - 1) / 2 * (1 / generated.n + 1 / reference.n),
+        extra={
+            "p_value": homogeneity_p_value(counts, reference_counts),
+            "classes_seen": float(seen),
+            "bound": -math.log1p(-float(q[counts == 0].sum())),
+        },
+        notes=notes,
+    )
+
+
+Divergence = Callable[[NDArray[np.bool_] | None, NDArray[np.bool_] | None], tuple[Tensor, Tensor, Tensor]]
+
+
+def _knn_estimator(name: str, first: Features, second: Features, k: int) -> Divergence:
+    """Return the divergence, and both radii, as a function of what is kept of either set."""
+    own = neighbours_within(first, _depth(k))
+    cross = neighbours_among(first, second, _depth(k))
+
+    def divergence(
+        keep_first: NDArray[np.bool_] | None, keep_second: NDArray[np.bool_] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        alive, others = (
+            None if keep is None else torch.from_numpy(keep).to(first.values.device)
+            for keep in (keep_first, keep_second)
+        )
+        rho, k_rho = own.kth(k, alive, positive=True)
+        nu, k_nu = cross.kth(k, others, positive=True)
+        terms = first.d * (nu.log() - rho.log()) + torch.digamma(k_rho.double()) - torch.digamma(k_nu.double())
+        terms = terms if alive is None else terms[alive]
+        if not torch.isfinite(terms).all():
+            raise SampleError(f"{name}: samples that differ from each other expected, got a set that is one point.")
+        n = first.n if alive is None else int(alive.sum())
+        m = second.n if others is None else int(others.sum())
+        return terms.mean() + math.log(m / (n - 1)), rho, nu
+
+    return divergence
+
+
+def _depth(k: int) -> int:
+    """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed."""
+    return 2 * k + 16
+
+
+def _zero_share(distances: Tensor) -> float:
+    return float((distances[:, 0] == 0).double().mean())
+
+
+def _shares(counts: Counts, reference_counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both sets' shares; the reference's are smoothed where it lacks a class that was generated."""
+    lacking = bool(((counts > 0) & (reference_counts == 0)).any())
+    weights = reference_counts + (0.5 if lacking else 0.0)
+    return counts / counts.sum(), weights / weights.sum()
+
+
+KL_KNN = Metric(
+    name="kl_knn",
+    compute=kl_knn,
+    space="pool",
+    unit="nats",
+    better="lower",
+    ideal=0.0,
+    uncertainty="jackknife",
+    source="Wang, Kulkarni and Verdú 2009, eq. 5",
+    options={"direction": "forward"},
+)
+KL_KNN_REVERSE = Metric(
+    name="kl_knn_reverse",
+    compute=kl_knn,
+    space="pool",
+    unit="nats",
+    better="lower",
+    ideal=0.0,
+    uncertainty="jackknife",
+    source="Wang, Kulkarni and Verdú 2009, eq. 5",
+    options={"direction": "reverse"},
+)
+KL_CLASS = Metric(
+    name="kl_class",
+    compute=kl_class,
+    space="logits",
+    unit="nats",
+    better="lower",
+    ideal=0.0,
+    uncertainty="jackknife",
+    source="Srivastava et al. 2017, arXiv:1705.07761, section 4",
+)

@@ -1,0 +1,143 @@
+"""The Inception Score: how sure a classifier is of each sample, and how varied its answers are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from genbench.errors import SampleError
+from genbench.metrics.features import Features
+from genbench.metrics.metric import Metric
+from genbench.randomness import derive_seed
+from genbench.records import Estimate
+from genbench.stats.jackknife import LEVEL, deletions
+
+
+def inception_score(*, generated: Any) -> Estimate:
+    """Inception Score of all samples at once: ``exp(mean_i KL(p(.|x_i) || q))`` with ``q = mean_i p(.|x_i)``.
+
+    It sees neither collapse within a class nor copies of the training set.
+
+    Parameters
+    ----------
+    generated : Features or (n, C) array
+        Logits of a classifier of C >= 2 classes, n >= 2.
+
+    Returns
+    -------
+    Estimate
+        ``value`` lies in [1, C], higher is better. ``debiased`` adds to the exponent the plug-in's first-order
+        bias, ``(1/2n) sum_c Var(p_c)/q_c``. The interval is that of the logarithm, of which the score is a mean.
+
+    Raises
+    ------
+    SampleError
+        With fewer than 2 samples or 2 classes.
+
+    Notes
+    -----
+    Log-softmax in float64, so no probability is ever the logarithm of zero. The order of the samples does not matter:
+    there are no splits (see `inception_score_splits` for those). O(n C).
+
+    References
+    ----------
+    Salimans et al. 2016, arXiv:1606.03498, section 4; Barratt and Sharma 2018, arXiv:1801.01973, for its limits.
+
+    Examples
+    --------
+    >>> round(inception_score(generated=[[50.0, -50.0], [-50.0, 50.0]]).value, 9)
+    2.0
+    """
+    features = Features.of(generated)
+    n, classes = features.n, features.d
+    if n < 2 or classes < 2:
+        raise SampleError(f"is: logits of >= 2 samples and >= 2 classes expected, got shape ({n}, {classes}).")
+    log_p = features.values.log_softmax(dim=1)
+    p = log_p.exp()
+    divergences = log_probabilities_to_divergences(log_p)
+    shares = p.mean(dim=0)
+    seen = shares > 0
+    bias = float((p.var(dim=0)[seen] / shares[seen]).sum()) / (2 * n)
+    log_score = float(divergences.mean())
+    log_error = float(divergences.std()) / math.sqrt(n)
+    width = float(stats.norm.ppf(0.5 + LEVEL / 2)) * log_error
+    debiased = math.exp(log_score + bias)
+    return Estimate(
+        value=_within(math.exp(log_score), classes),
+        debiased=debiased,
+        std_error=debiased * log_error,
+        low=math.exp(log_score + bias - width),
+        high=math.exp(log_score + bias + width),
+        level=LEVEL,
+        replicates=_replicates(p, (p * log_p).sum(dim=1)),
+    )
+
+
+def log_probabilities_to_divergences(log_p: Tensor) -> Tensor:
+    """Turn log p(.|x_i), (n, C), into ``KL(p(.|x_i) || q)``, (n,), in nats. The score's logarithm is their mean."""
+    log_q = log_p.logsumexp(dim=0) - math.log(len(log_p))
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1)
+
+
+def inception_score_splits(logits: Any, *, splits: int = 10, seed: int | None = None) -> tuple[float, float]:
+    """Mean and deviation of the scores of consecutive splits, as published: for comparison with old tables only.
+
+    The mean is biased down by C/n-like terms (8% at 100 classes and 2,000 samples), and the deviation is two to
+    three times the standard error of the whole.
+
+    Parameters
+    ----------
+    logits : Features or (n, C) array
+    splits : int
+        In [1, n].
+    seed : int or None
+        Of the permutation before splitting; None keeps the order, and then class-sorted samples score low.
+
+    Raises
+    ------
+    SampleError
+        If there are fewer samples than splits.
+    """
+    values = Features.of(logits).values
+    n = len(values)
+    if not 1 <= splits <= n:
+        raise SampleError(f"is: between 1 and n = {n} splits expected, got {splits}.")
+    if seed is not None:
+        order = np.random.default_rng(derive_seed(seed, "inception splits")).permutation(n)
+        values = values[torch.from_numpy(order).to(values.device)]
+    parts = [values[i * n // splits : (i + 1) * n // splits].log_softmax(dim=1) for i in range(splits)]
+    scores = [math.exp(float(log_probabilities_to_divergences(part).mean())) for part in parts]
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def _within(score: float, classes: int) -> float:
+    """Undo rounding beyond the ends of the range."""
+    return min(max(score, 1.0), float(classes))
+
+
+def _replicates(p: Tensor, negative_entropies: Tensor) -> tuple[float, ...]:
+    """Scores without each group, from ``log IS = mean_i sum p log p - sum q log q``."""
+    scores = []
+    for (keep,) in deletions(len(p)):
+        kept = torch.from_numpy(keep).to(p.device)
+        q = p[kept].mean(dim=0)
+        log_score = float(negative_entropies[kept].mean() - torch.special.xlogy(q, q).sum())
+        scores.append(_within(math.exp(log_score), p.shape[1]))
+    return tuple(scores)
+
+
+IS = Metric(
+    name="is",
+    compute=inception_score,
+    space="logits",
+    unit="classes",
+    better="higher",
+    ideal=None,
+    uncertainty="closed form",
+    source="Salimans et al. 2016, arXiv:1606.03498, section 4",
+)

@@ -1,0 +1,66 @@
+"""Whitened principal components of the reference: the few coordinates in which densities can be estimated."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genbench.errors import SampleError
+from genbench.metrics.distances import check_widths
+from genbench.metrics.features import Features
+
+
+def whiten(metric: str, generated: Features, reference: Features, dims: int) -> tuple[Features, Features]:
+    """Move both sets to the leading principal components of the reference, each with unit variance there.
+
+    Rows that are equal before are exactly equal after, within a set and across the two: a matrix product may round
+    the same row differently at different places, so every distinct row is moved once and copied.
+
+    Parameters
+    ----------
+    metric : str
+        Who asks, for messages.
+    generated, reference : Features
+        Of equal width d. The reference needs 2 samples.
+    dims : int
+        How many components at most. Those without variance are dropped; with d <= dims nothing else is, and the map
+        is affine and one-to-one on the reference's span.
+
+    Returns
+    -------
+    tuple of Features
+        Generated and reference, (n, r) and (m, r) with 1 <= r <= min(d, dims); remembered with ``generated``.
+
+    Raises
+    ------
+    SampleError
+        If the widths differ, the reference has fewer than 2 samples, or it has no variance.
+
+    Notes
+    -----
+    O(m d^2 + d^3), and a sort of n + m rows.
+    """
+    check_widths(metric, generated, reference)
+
+    def compute() -> tuple[Features, Features]:
+        mean, components = reference.remember(("components", dims), lambda: _components(metric, reference, dims))
+        both = torch.cat([generated.values, reference.values])
+        rows, which = torch.unique(both, dim=0, return_inverse=True)
+        moved = ((rows - mean) @ components)[which]
+        return Features(moved[: generated.n]), Features(moved[generated.n :])
+
+    return generated.remember(("whitened", reference, dims), compute)
+
+
+def _components(metric: str, reference: Features, dims: int) -> tuple[Tensor, Tensor]:
+    """Return the mean (d,) and the whitening map (d, r) of the reference."""
+    if reference.n < 2:
+        raise SampleError(f"{metric}: at least 2 reference samples expected to find directions, got {reference.n}.")
+    mean = reference.values.mean(dim=0)
+    centred = reference.values - mean
+    variances, axes = torch.linalg.eigh(centred.T @ centred / (reference.n - 1))
+    floor = reference.d * torch.finfo(torch.float64).eps * variances[-1]
+    kept = torch.nonzero(variances > floor).squeeze(1).flip(0)[:dims]
+    if len(kept) == 0:
+        raise SampleError(f"{metric}: all {reference.n} reference samples are equal, so they have no density.")
+    return mean, axes[:, kept] / variances[kept].sqrt()

@@ -1,0 +1,128 @@
+"""Training states on disk: complete, verified, of one identity, and data rather than code."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import logging
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genbench.atomic import write_atomic
+from genbench.errors import DeclarationError, ProtocolError, SetupError
+
+_MAGIC = b"genbench training state 1\n"
+_DIGEST = hashlib.sha256().digest_size
+
+_log = logging.getLogger(__name__)
+
+
+def identity(
+    baseline: Any, *, seed: int, steps: int, batch: int, data: str, device: torch.device
+) -> dict[str, str | int]:
+    """Name everything that decides what a training computes; two trainings with one identity are the same one.
+
+    Parameters
+    ----------
+    baseline : Baseline
+        A dataclass, whose options are its fields; of any other object the ``repr`` is taken.
+    data : str
+        Fingerprint of the dataset.
+    device : torch.device
+        Of which only the type counts: a CPU does not continue exactly what a GPU began.
+    """
+    kind = type(baseline)
+    plain = dataclasses.is_dataclass(baseline) and not isinstance(baseline, type)
+    options = dataclasses.asdict(baseline) if plain else repr(baseline)
+    return {
+        "recipe": f"{kind.__module__}.{kind.__qualname__} {options}",
+        "seed": seed,
+        "steps": steps,
+        "batch": batch,
+        "data": data,
+        "device": device.type,
+    }
+
+
+def save_state(path: Path, whose: dict[str, str | int], state: dict[str, Any]) -> None:
+    """Write a training state atomically, with its digest.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    whose : dict
+        As `identity` gives it.
+    state : dict
+        Tensors and plain values, in nested dicts, lists and tuples.
+
+    Raises
+    ------
+    SetupError
+        If the place cannot be written to.
+    """
+    buffer = io.BytesIO()
+    torch.save({"identity": whose, "state": state}, buffer)
+    payload = buffer.getvalue()
+    write_atomic(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
+
+
+def load_state(path: Path, whose: dict[str, str | int], device: torch.device) -> dict[str, Any] | None:
+    """Read a training state back, or return None where there is none to continue from.
+
+    A file that is not whole is renamed to ``<name>.corrupt`` with a warning in the log, and counts as none. Its digest
+    is checked before anything of it is interpreted: torch does not check the sums in its own files.
+
+    Raises
+    ------
+    ProtocolError
+        If the state is that of another training.
+    DeclarationError
+        If the state holds objects, which could run code when they are loaded.
+    SetupError
+        If the file cannot be read or renamed.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupError(f"cannot read {path}: {error.strerror or error}; make it readable or remove it.") from error
+    start = len(_MAGIC) + _DIGEST
+    payload = content[start:]
+    if content[:start] != _MAGIC + hashlib.sha256(payload).digest():
+        _set_aside(path)
+        return None
+    try:
+        document: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DeclarationError(
+            f"{path}: a training state must hold tensors and plain values only, got something else ({error}); "
+            "correct the baseline's state_dict."
+        ) from error
+    _check_identity(path, document["identity"], whose)
+    state: dict[str, Any] = document["state"]
+    return state
+
+
+def _set_aside(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.corrupt")
+    try:
+        os.replace(path, aside)
+    except OSError as error:
+        raise SetupError(f"cannot rename the damaged {path}: {error.strerror or error}; remove it.") from error
+    _log.warning("%s is damaged; it was renamed to %s and the training starts from the beginning.", path, aside.name)
+
+
+def _check_identity(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise ProtocolError(
+                f"{path}: holds a training with {key} = {found.get(key)!r}, expected {value!r}; "
+                "choose another folder or remove the file."
+            )

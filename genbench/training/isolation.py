@@ -1,0 +1,42 @@
+"""Computing without leaving traces: generators and thread counts are as before, whatever happens inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def isolated(device: torch.device) -> Iterator[None]:
+    """Restore torch's global generators on leaving; on the CPU, compute in one thread.
+
+    Sums are split among threads, so another number of threads gives other last bits, which adversarial training
+    amplifies to other samples. Never held across a ``yield``: the consumer would run inside.
+    """
+    threads = torch.get_num_threads()
+    cpu_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(cpu_state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
+        if mps_state is not None:
+            torch.mps.set_rng_state(mps_state)
+
+
+def seed_generators(device: torch.device, seed: int) -> None:
+    """Seed torch's global generators of the CPU and of one device: those that `isolated` restores, and no others."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

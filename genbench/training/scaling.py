@@ -1,0 +1,80 @@
+"""Between the units of the data and those of models: images uint8 and [-1, 1], vectors raw and of deviation 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genbench.errors import SampleError
+from genbench.protocols import Sampler
+from genbench.training.isolation import isolated, seed_generators
+
+
+class Scaling:
+    """The map between data and model units.
+
+    Images (uint8): x / 127.5 - 1. Vectors: divided by one number, the standard deviation of all values of the training
+    split, so that distances keep their proportions; divided by 1 where the data are constant.
+
+    Parameters
+    ----------
+    train : (n, C, H, W) uint8 or (n, d) float32 array
+        The training split.
+    """
+
+    def __init__(self, train: NDArray[Any]) -> None:
+        self.image = train.dtype == np.uint8
+        self.scale = 127.5 if self.image else float(train.std(dtype=np.float64)) or 1.0
+
+    def to_model(self, samples: Tensor) -> Tensor:
+        """Data units to model units, float32."""
+        scaled = samples.to(torch.float32) / self.scale
+        return scaled - 1 if self.image else scaled
+
+    def to_data(self, samples: Tensor) -> Tensor:
+        """Model units to data units: round((x + 1) * 127.5) clamped to [0, 255] for images, x * scale for vectors."""
+        if self.image:
+            return torch.round((samples + 1) * self.scale).clamp(0, 255).to(torch.uint8)
+        return (samples * self.scale).to(torch.float32)
+
+
+class ScaledSampler:
+    """A trainer's sampler, in the units of the data.
+
+    Parameters
+    ----------
+    inner : Sampler
+        In model units.
+    scaling : Scaling
+        Of the training split.
+    device : torch.device
+        Where the inner sampler computes. On the CPU it does so in one thread, as training does.
+    """
+
+    def __init__(self, inner: Sampler, scaling: Scaling, device: torch.device) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._scaling = scaling
+        self._device = device
+
+    def sample(self, n: int, *, seed: int) -> Tensor:
+        """Draw n samples: uint8 (n, C, H, W) or float32 (n, d).
+
+        Raises
+        ------
+        SampleError
+            If a sample is not finite: rounding to pixels would hide it.
+        """
+        with isolated(self._device), torch.no_grad():
+            seed_generators(self._device, seed)  # for a sampler that draws from torch's own generators
+            samples = self._inner.sample(n, seed=seed)
+        bad = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
+        if bad:
+            raise SampleError(
+                f"{self.name}: {bad} of {n} samples are not finite; a score over them would be meaningless."
+            )
+        return self._scaling.to_data(samples)

@@ -1,0 +1,114 @@
+"""Benchmarks are checked before anything is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genbench.benchmarks import benchmark_names, load_benchmark, restrict
+from genbench.errors import GenbenchError, UnknownNameError, UsageError
+from genbench.registry import BASELINES, METRICS
+
+RIGHT = """
+name = "mine"
+version = 2
+dataset = "ring8"
+n = 100
+seeds = [0]
+checkpoints = 1
+primary = "fd@identity.pool"
+[metrics]
+"fd@identity.pool" = {}
+"w2@identity.pool" = { n = 50 }
+"precision@identity.pool" = { k = 4 }
+[baselines.gan]
+steps = 10
+batch = 8
+options = { lr = 0.001 }
+[quick]
+n = 50
+[quick.baselines.gan]
+steps = 5
+"""
+
+
+def written(tmp_path: Path, text: str) -> str:
+    """Write a benchmark file and return its path."""
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_shipped_benchmark_loads_and_its_options_exist(name: str, quick: bool) -> None:
+    benchmark = load_benchmark(name, quick=quick)
+    assert benchmark.id == f"{name}@1" + ("-quick" if quick else "")
+    for spec in benchmark.metrics:
+        METRICS.load(spec.metric).check_options(spec.options)
+    for baseline, budget in benchmark.baselines.items():
+        BASELINES.load(baseline)(**budget.options)
+
+
+def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
+    benchmark = load_benchmark(written(tmp_path, RIGHT))
+    assert (benchmark.id, benchmark.n) == ("mine@2", 100)
+    assert [(s.key, s.n, dict(s.options)) for s in benchmark.metrics] == [
+        ("fd@identity.pool", None, {}),
+        ("w2@identity.pool", 50, {}),
+        ("precision@identity.pool", None, {"k": 4}),
+    ]
+    assert benchmark.baselines["gan"].options == {"lr": 0.001}
+
+
+def test_quick_changes_only_what_it_names(tmp_path: Path) -> None:
+    benchmark = load_benchmark(written(tmp_path, RIGHT), quick=True)
+    gan = benchmark.baselines["gan"]
+    assert (benchmark.id, benchmark.n, gan.steps, gan.batch) == ("mine@2-quick", 50, 5, 8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"fd@identity.pool" = {}', '"fdd@identity.pool" = {}', "unknown metric in"),
+        ('"w2@identity.pool"', '"w22@identity.pool"', "Did you mean 'w2'"),
+        ('"w2@identity.pool"', '"w2@identty.pool"', "Did you mean 'identity'"),
+        ('"w2@identity.pool"', '"w2"', "metric@extractor.layer"),
+        ('"ring8"', '"ring"', "Did you mean 'ring8'"),
+        ("[baselines.gan]", "[baselines.gann]", "Did you mean 'gan'"),
+        ("n = 100", "n = 0", "n must be at least 1"),
+        ("steps = 10", "steps = 0", r"gan.steps must be at least 1"),
+        ("version = 2", 'version = "two"', "wrong type"),
+        ("n = 100\n", "", "the key 'n' is missing"),
+        ("checkpoints", "chekpoints", "Did you mean 'checkpoints'"),
+        ("seeds = [0]", "seeds = [0", "not TOML"),
+        ("seeds = [0]", "seeds = 0", "wrong type"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in RIGHT
+    with pytest.raises(GenbenchError, match=said) as caught:
+        load_benchmark(written(tmp_path, RIGHT.replace(old, new)))
+    assert caught.value.exit_code == 2
+
+
+def test_names_that_do_not_exist_get_advice() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'digits'"):
+        load_benchmark("digit")
+    with pytest.raises(UsageError, match="has version 1"):
+        load_benchmark("digits@7")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_benchmark("nowhere.toml")
+
+
+def test_a_benchmark_without_a_quick_table_has_no_quick_form(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no \[quick\] table"):
+        load_benchmark(written(tmp_path, RIGHT[: RIGHT.index("[quick]")]), quick=True)
+
+
+def test_restricting_keeps_only_what_is_named() -> None:
+    benchmark = restrict(load_benchmark("digits"), seeds=(7,), baselines=("vae",))
+    assert (benchmark.seeds, list(benchmark.baselines)) == ((7,), ["vae"])
+    with pytest.raises(UnknownNameError, match="Did you mean 'vae'"):
+        restrict(benchmark, baselines=("vea",))

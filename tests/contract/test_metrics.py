@@ -1,0 +1,173 @@
+"""What every registered metric must keep, tested by being registered.
+
+Metrics are scored through the real line: on digits (quick: n = 300) where they fit, else on ring8 (quick: n = 1000).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from genbench.benchmarks import load_benchmark
+from genbench.evaluate import Evaluator
+from genbench.extractors.digits_cnn import DigitsCNN
+from genbench.records import MetricSpec, Mixture, Score
+from genbench.registry import METRICS
+from tests.makers import ImageSampler
+
+BENCHMARKS = ("digits", "ring8")
+
+
+@cache
+def evaluator(name: str) -> Evaluator:
+    """A quick benchmark, made ready once."""
+    return Evaluator(load_benchmark(name, quick=True), device="cpu")
+
+
+@cache
+def scores(name: str, sampler: str, seed: int = 0) -> tuple[Score, ...]:
+    """Every score of a sampler, computed once."""
+    return evaluator(name).score(samples(name, sampler), seed=seed)
+
+
+@cache
+def samples(name: str, sampler: str) -> Tensor:
+    """``good``: real data that the reference does not hold. ``bad``: noise, or points far from the data."""
+    ready = evaluator(name)
+    if sampler == "good":
+        # The held-out split, drawn otherwise than the reference's rows: scored against train it is a perfect generator.
+        return torch.from_numpy(ready.dataset.test[: ready.benchmark.n])
+    return ready.draw(ImageSampler() if name == "digits" else HalfRing(), seed=3)
+
+
+class HalfRing:
+    """Half of the modes, each four times too wide: worse than real data by every measure."""
+
+    name = "half-ring"
+
+    def sample(self, n: int, *, seed: int) -> Tensor:
+        mixture = evaluator("ring8").dataset.mixture
+        assert mixture is not None
+        half = Mixture(centres=mixture.centres[:4], std=4 * mixture.std)
+        return torch.from_numpy(half.sample(n, np.random.default_rng(seed)).astype(np.float32))
+
+
+def specs() -> list[tuple[str, MetricSpec]]:
+    """One spec for every registered metric, from the first benchmark that has it."""
+    found: dict[str, tuple[str, MetricSpec]] = {}
+    for name in BENCHMARKS:
+        for spec in load_benchmark(name, quick=True).metrics:
+            found.setdefault(spec.metric, (name, spec))
+    return list(found.values())
+
+
+def pick(all_scores: tuple[Score, ...], spec: MetricSpec) -> Score:
+    """The score against train, or the only one."""
+    return next(s for s in all_scores if s.key == spec.key and s.split in ("train", None))
+
+
+each_metric = pytest.mark.parametrize(("name", "spec"), specs(), ids=lambda x: getattr(x, "metric", x))
+
+
+def test_every_registered_metric_of_genbench_is_in_a_shipped_benchmark() -> None:
+    built_in = {name for name, entry in METRICS.entries().items() if entry.provider == "genbench"}
+    assert {spec.metric for _, spec in specs()} >= built_in
+
+
+@each_metric
+def test_same_seed_same_score(name: str, spec: MetricSpec) -> None:
+    again = Evaluator(evaluator(name).benchmark, device="cpu").score(samples(name, "bad"), seed=0, only=[spec.key])
+    assert pick(again, spec) == pick(scores(name, "bad"), spec)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_neither_order_nor_company_changes_a_score(name: str) -> None:
+    benchmark = evaluator(name).benchmark
+    backwards = Evaluator(replace(benchmark, metrics=benchmark.metrics[::-1]), device="cpu")
+    reversed_scores = {(s.key, s.split): s for s in backwards.score(samples(name, "bad"), seed=0)}
+    assert reversed_scores == {(s.key, s.split): s for s in scores(name, "bad")}
+
+
+def test_the_extraction_batch_changes_no_score() -> None:
+    benchmark = evaluator("digits").benchmark
+    small = Evaluator(benchmark, device="cpu")
+    small.extractors["digits-cnn"] = DigitsCNN(event_shape=(1, 8, 8), device=torch.device("cpu"), batch_size=7)
+    assert small.score(samples("digits", "bad"), seed=0) == scores("digits", "bad")
+
+
+@each_metric
+def test_better_points_the_right_way(name: str, spec: MetricSpec) -> None:
+    good, bad = pick(scores(name, "good"), spec), pick(scores(name, "bad"), spec)
+    assert good.estimate is not None
+    assert bad.estimate is not None
+    if good.better == "match":
+        assert good.estimate.null is not None
+        assert abs(good.estimate.best - good.estimate.null) < abs(bad.estimate.best - good.estimate.null)
+    elif good.better == "lower":
+        assert good.estimate.best < bad.estimate.best
+    else:
+        assert good.estimate.best > bad.estimate.best
+
+
+@each_metric
+def test_the_score_follows_the_sampler_not_the_reference(name: str, spec: MetricSpec) -> None:
+    """Scoring real data must not give the score of the samples: a loop over the wrong list once did in a peer."""
+    assert pick(scores(name, "good"), spec).estimate != pick(scores(name, "bad"), spec).estimate
+    if spec.metric in evaluator(name).metrics and "reference" in evaluator(name).metrics[spec.key].needs:
+        both = {s.split for s in scores(name, "bad") if s.key == spec.key}
+        assert both == {"train", "test"}
+
+
+@each_metric
+def test_an_estimate_is_in_order(name: str, spec: MetricSpec) -> None:
+    for sampler in ("good", "bad"):
+        score = pick(scores(name, sampler), spec)
+        assert score.failure is None
+        estimate = score.estimate
+        assert estimate is not None
+        assert score.n_generated == (spec.n or evaluator(name).benchmark.n)
+        assert all(isinstance(x, float) and np.isfinite(x) for x in (estimate.value, estimate.best))
+        assert estimate.null is not None
+        if estimate.low is not None and estimate.high is not None:
+            assert estimate.low <= estimate.high
+        if estimate.std_error is not None:
+            assert estimate.std_error >= 0
+        if estimate.debiased is None and METRICS.load(spec.metric).uncertainty == "jackknife":
+            assert estimate.notes, "a missing correction must say why"
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_perfect_generator_scores_near_the_null(name: str) -> None:
+    """Real data against train, beside the null (which is the same real data in another subset): within 6 std errors."""
+    for score in scores(name, "good"):
+        estimate = score.estimate
+        if score.split == "test" or estimate is None or estimate.std_error in (None, 0.0) or estimate.null is None:
+            continue
+        assert abs(estimate.value - estimate.null) < 6 * estimate.std_error, score.key
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_metrics_do_not_write_to_their_inputs(name: str) -> None:
+    ready = evaluator(name)
+    before = samples(name, "bad").clone()
+    real = {x: ready.real(x, "train")["pool"].values.clone() for x in ready.extractors}
+    ready.score(samples(name, "bad"), seed=1)
+    assert torch.equal(samples(name, "bad"), before)
+    assert all(torch.equal(ready.real(x, "train")["pool"].values, real[x]) for x in real)
+
+
+@each_metric
+def test_a_declaration_is_complete(name: str, spec: MetricSpec) -> None:
+    metric = METRICS.load(spec.metric)
+    assert metric.name == spec.metric
+    assert metric.unit
+    assert metric.source
+    assert metric.better in ("lower", "higher", "match")
+    doc = metric.compute.__doc__ or ""
+    for section in ("Parameters", "Returns", "Raises"):
+        assert section in doc, f"{metric.name}: the docstring lacks {section}"

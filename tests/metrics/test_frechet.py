@@ -1,0 +1,212 @@
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from genbench.errors import SampleError
+from genbench.metrics.features import Features
+from genbench.metrics.frechet import (
+    covariance_to_factor,
+    factors_to_fd,
+    fd,
+    features_to_gaussian,
+    features_to_moments,
+    gaussian_null_bias,
+    moments_to_fd,
+)
+from genbench.stats.jackknife import deletions
+
+
+def normal(n, d, seed=0, scale=1.0):
+    return np.random.default_rng(seed).standard_normal((n, d)) * scale
+
+
+def spd(d, rng, smallest=0.1):
+    axes, _ = np.linalg.qr(rng.standard_normal((d, d)))
+    return axes * np.geomspace(smallest, 1.0, d) @ axes.T
+
+
+@pytest.mark.parametrize("rank", [24, 20, 3])
+@pytest.mark.parametrize("smallest", [0.1, 1e-12])
+def test_exact_for_gaussians_that_do_not_commute(rank, smallest):
+    """For S2 = T S1 T with T positive definite, the optimal map is T, so that the trace term is tr(T S1)."""
+    rng = np.random.default_rng(rank)
+    axes, _ = np.linalg.qr(rng.standard_normal((24, 24)))
+    variances = np.geomspace(smallest, 1.0, 24) * (np.arange(24) < rank)
+    first = axes * variances @ axes.T
+    transport = spd(24, rng)
+    second = transport @ first @ transport
+    second = (second + second.T) / 2
+    mean = rng.standard_normal(24)
+    truth = mean @ mean + np.trace(first) + np.trace(second) - 2 * np.trace(transport @ first)
+    assert moments_to_fd(np.zeros(24), first, mean, second) == pytest.approx(truth, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 400, 16), (1000, 200, 64)])
+def test_agrees_with_torch_fidelity(n, m, d):
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    generated, reference = normal(n, d, 1, 1.3) + 0.2, normal(m, d, 2)
+    theirs = fid_statistics_to_metric(
+        fid_features_to_statistics(torch.from_numpy(generated)),
+        fid_features_to_statistics(torch.from_numpy(reference)),
+        verbose=False,
+    )["frechet_inception_distance"]
+    assert fd(generated=generated, reference=reference).value == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d"), [(200, 8), (20, 64), (64, 64)])
+def test_distance_to_itself_is_zero(n, d):
+    x = normal(n, d)
+    assert fd(generated=x, reference=x.copy()).value < 1e-10
+
+
+@pytest.mark.parametrize(("n", "d"), [(200, 8), (20, 64)])
+def test_shift_adds_its_squared_length(n, d):
+    x, shift = normal(n, d), normal(1, d, 9)
+    assert fd(generated=x + shift, reference=x).value == pytest.approx(float((shift**2).sum()), rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "d"), [(200, 8), (20, 64)])
+def test_scaling_by_c_adds_c_minus_one_squared_times_the_variance(n, d):
+    x = normal(n, d)
+    x -= x.mean(axis=0)
+    assert fd(generated=1.5 * x, reference=x).value == pytest.approx(0.25 * x.var(axis=0, ddof=1).sum(), rel=1e-10)
+
+
+def test_rotation_and_order_of_sets_do_not_matter():
+    a, b = normal(100, 8, 1, 2.0), normal(150, 8, 2)
+    turn, _ = np.linalg.qr(normal(8, 8, 3))
+    value = fd(generated=a, reference=b).value
+    assert fd(generated=a @ turn, reference=b @ turn).value == pytest.approx(value, rel=1e-10)
+    assert fd(generated=b, reference=a).value == pytest.approx(value, rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m"), [(20, 30), (20, 200), (200, 25)])
+def test_few_samples_agree_with_the_way_over_covariances(n, m):
+    """Fewer samples than dimensions go by centred data; the singular covariances must give the same distance.
+
+    Relative 1e-7: rounding of size d eps in a null direction of the covariance enters through its square root.
+    """
+    a, b = normal(n, 32, 1), normal(m, 32, 2, 1.5)
+    moments = [x for s in (a, b) for x in (s.mean(axis=0), np.cov(s, rowvar=False))]
+    assert fd(generated=a, reference=b).value == pytest.approx(moments_to_fd(*moments), rel=1e-7)
+
+
+def test_constant_and_repeated_columns_are_no_trouble():
+    a, b = normal(100, 4, 1), normal(100, 4, 2)
+    padded = [np.hstack([x, np.full((100, 2), 3.0)]) for x in (a, b)]
+    value = fd(generated=a, reference=b).value
+    assert fd(generated=padded[0], reference=padded[1]).value == pytest.approx(value, rel=1e-10)
+    doubled = fd(generated=np.hstack([a, a]), reference=np.hstack([b, b]))
+    assert doubled.value == pytest.approx(2 * value, rel=1e-7)
+    assert doubled.extra["rank_generated"] == 4.0
+
+
+def test_sets_that_are_one_point_each_differ_by_their_means():
+    assert fd(generated=np.ones((10, 3)), reference=np.zeros((10, 3))).value == pytest.approx(3.0)
+
+
+def test_offset_does_not_eat_the_digits():
+    a, b = normal(500, 4, 1), normal(500, 4, 2)
+    value = fd(generated=a, reference=b).value
+    assert fd(generated=a + 1e4, reference=b + 1e4).value == pytest.approx(value, rel=1e-7)
+
+
+def test_factor_reproduces_a_covariance_with_and_without_full_rank():
+    rng = np.random.default_rng(0)
+    for rank in (6, 4):
+        data = torch.from_numpy(rng.standard_normal((6, rank)))
+        covariance = data @ data.T
+        factor = covariance_to_factor(covariance)
+        assert factor.shape[1] == rank
+        assert torch.allclose(factor @ factor.T, covariance, atol=1e-12)
+
+
+def test_replicates_are_those_computed_from_the_kept_rows():
+    a, b = Features(normal(200, 6, 1) + 5), Features(normal(301, 6, 2))
+    direct = [
+        factors_to_fd(
+            features_to_gaussian(Features(a.values[torch.from_numpy(ka)])),
+            features_to_gaussian(Features(b.values[torch.from_numpy(kb)])),
+        )
+        for ka, kb in deletions(200, 301)
+    ]
+    assert fd(generated=a, reference=b).replicates == pytest.approx(direct, rel=1e-9)
+
+
+def test_moments_in_blocks_are_the_moments(monkeypatch):
+    x = normal(1000, 5, 4)
+    monkeypatch.setattr("genbench.metrics.distances.BLOCK_BYTES", 8 * 5 * 7)
+    moments = features_to_moments(Features(x))
+    assert np.allclose(moments.covariance, np.cov(x, rowvar=False), rtol=1e-12)
+
+
+def test_null_bias_formula_for_the_unit_gaussian():
+    assert gaussian_null_bias(np.eye(8), 500, 250) == pytest.approx((1 / 500 + 1 / 250) * (8 + 8 * 9 / 4))
+
+
+def test_null_bias_formula_predicts_the_mean_plug_in():
+    """Mean of 200 null distances against the formula: 4 standard errors (6e-5 false failures) and its own next order.
+
+    The next order is relative 1/n times a number near d: 3% at n = 300, d = 8.
+    """
+    variances = 1.0 / np.arange(1, 9)
+    values = [
+        factors_to_fd(*(features_to_gaussian(Features(normal(300, 8, 2 * i + s, np.sqrt(variances)))) for s in (0, 1)))
+        for i in range(200)
+    ]
+    error = np.std(values, ddof=1) / np.sqrt(200)
+    expected = gaussian_null_bias(np.diag(variances), 300, 300)
+    assert abs(np.mean(values) - expected) < 4 * error + 0.03 * expected
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_interval_covers_the_distance_of_the_distributions(shift):
+    """Gaussians in d = 8 with spectrum 1/i, n = 500, truth shift^2. Nominal 95%, measured 0.965 and 0.985.
+
+    At 95%, 86 or fewer of 100 have probability 5e-4. The plug-in's bias of 0.03 is several standard errors, so that
+    an interval around it covers none of the null ones.
+    """
+    assert stats.binom.cdf(86, 100, 0.95) < 5e-4
+    deviations = np.sqrt(1.0 / np.arange(1, 9))
+    covered = 0
+    for i in range(100):
+        generated = normal(500, 8, 1000 + 2 * i, deviations)
+        generated[:, 0] += shift
+        estimate = fd(generated=generated, reference=normal(500, 8, 1001 + 2 * i, deviations))
+        covered += estimate.low <= shift**2 <= estimate.high
+    assert covered > 86
+
+
+def test_few_samples_a_dimension_get_no_debiased_value():
+    few = fd(generated=normal(47, 32, 1), reference=normal(100, 32, 2))
+    assert few.debiased is None
+    assert few.low is None
+    assert "kernel distance" in few.notes[0]
+    assert fd(generated=normal(48, 32, 1), reference=normal(100, 32, 2)).debiased is not None
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 10), (10, 1)])
+def test_one_sample_is_refused(n, m):
+    with pytest.raises(SampleError, match="fd: at least 2 samples"):
+        fd(generated=normal(n, 3), reference=normal(m, 3))
+
+
+def test_unlike_widths_are_refused():
+    with pytest.raises(SampleError, match="fd: .* equal width"):
+        fd(generated=normal(10, 3), reference=normal(10, 4))
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.array([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
+        (np.array([[1.0, 2.0], [2.0, 1.0]]), "positive semi-definite"),
+        (np.array([[np.nan, 0.0], [0.0, 1.0]]), "finite"),
+        (np.eye(3), "shapes"),
+    ],
+)
+def test_moments_that_no_samples_have_are_refused(covariance, message):
+    with pytest.raises(SampleError, match=message):
+        moments_to_fd(np.zeros(2), covariance, np.zeros(2), np.eye(2))

@@ -1,0 +1,227 @@
+"""The main job: what exists is not made again, and a killed run ends where an uninterrupted one does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import genbench.run
+from genbench.errors import DeclarationError, ProtocolError, SetupError, UsageError
+from genbench.evaluate import score
+from genbench.records import Budget
+from genbench.run import add_score, run_benchmark
+from genbench.store import Store
+from tests.makers import GaussianSampler, make_benchmark
+
+TINY = """
+name = "tiny"
+version = 1
+dataset = "ring8"
+n = 200
+seeds = [0, 1]
+checkpoints = 3
+primary = "fd@identity.pool"
+[metrics]
+"fd@identity.pool" = {}
+"coverage@identity.pool" = {}
+[baselines.gan]
+steps = 1500
+batch = 64
+"""
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Hash everything that a run leaves for its reader, except the records, which hold times."""
+    kept = [p for p in folder.rglob("*") if p.is_file() and not {"records", "checkpoints"} & set(p.parts)]
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(kept)}
+
+
+def test_a_run_leaves_records_tables_pictures_and_losses(tmp_path: Path) -> None:
+    runs = run_benchmark(make_benchmark(), out=tmp_path, device="cpu")
+    assert len(runs) == 2 * 2 * 2
+    assert sum(run.final for run in runs) == 4
+    assert all(run.failure is None for run in runs)
+    assert {run.recipe["options"]["n_critic"] for run in runs if run.sampler == "wgan-gp"} == {3}
+    assert sorted(tables(tmp_path / "tiny@1")) == sorted(
+        [f"{t}.{end}" for t in ("generalization", "leaderboard", "stability") for end in ("csv", "md")]
+        + [f"{kind}/{m}-seed{s}.{end}" for kind, end in (("grids", "png"), ("losses", "csv"))
+           for m in ("gan", "wgan-gp") for s in (0, 1)]
+        + ["grids/real.png"]
+    )  # fmt: skip
+
+
+def test_along_training_only_the_curve_is_scored_and_at_the_end_everything(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    for run in run_benchmark(benchmark, out=tmp_path, device="cpu"):
+        wanted = {s.key for s in benchmark.metrics} if run.final else set(benchmark.curve)
+        assert {s.key for s in run.scores} == wanted
+
+
+def test_the_second_run_makes_nothing_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_benchmark(make_benchmark(), out=tmp_path, device="cpu")
+    before = tables(tmp_path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(genbench.run, "_Job", refuse)
+    assert run_benchmark(make_benchmark(), out=tmp_path, device="cpu") == first
+    assert tables(tmp_path) == before
+
+
+@pytest.mark.parametrize("moment", ["before record", "after record", "after checkpoint", "in tables"])
+def test_an_interruption_at_any_moment_changes_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    benchmark = make_benchmark(checkpoints=3)
+    run_benchmark(benchmark, out=tmp_path / "whole", device="cpu")
+    for count in (1, 4):
+        with monkeypatch.context() as patch:
+            _interrupt(patch, moment, count)
+            with pytest.raises(KeyboardInterrupt):
+                run_benchmark(benchmark, out=tmp_path / "cut", device="cpu")
+    run_benchmark(benchmark, out=tmp_path / "cut", device="cpu")
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def _interrupt(patch: pytest.MonkeyPatch, moment: str, count: int) -> None:
+    """Make the count-th passage of a moment raise, as Ctrl-C would."""
+    passed = 0
+
+    def after(function: Any, *, first: bool) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal passed
+            passed += 1
+            if first and passed >= count:
+                raise KeyboardInterrupt
+            result = function(*args, **kwargs)
+            if passed >= count:
+                raise KeyboardInterrupt
+            return result
+
+        return wrapped
+
+    if moment == "before record":
+        patch.setattr(Store, "write", after(Store.write, first=True))
+    elif moment == "after record":
+        patch.setattr(Store, "write", after(Store.write, first=False))
+    elif moment == "in tables":
+        patch.setattr(genbench.run, "write_atomic", after(genbench.run.write_atomic, first=True))
+    else:
+        from genbench.training import harness
+
+        patch.setattr(harness, "save_state", after(harness.save_state, first=False))
+
+
+def test_a_killed_process_resumes_to_the_same_tables(tmp_path: Path) -> None:
+    """SIGKILL at three moments of a real run: while it imports, and while it trains."""
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(TINY)
+
+    def command(out: str) -> list[str]:
+        return [sys.executable, "-m", "genbench", "run", str(toml), "--out", str(tmp_path / out), "--device", "cpu"]
+
+    whole = subprocess.run(command("whole"), capture_output=True, text=True, timeout=300, check=True)
+    assert "tiny@1: stability" in whole.stdout
+    assert "seed 1" in whole.stderr
+    kills = 0
+    for records in (0, 1, 4):
+        process = subprocess.Popen(command("cut"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list((tmp_path / "cut").rglob("records/*/*.json"))) >= records:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.02)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert kills == 3
+    again = subprocess.run(command("cut"), capture_output=True, text=True, timeout=300, check=True)
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+    assert again.stdout.replace("cut", "whole") == whole.stdout
+    assert not list((tmp_path / "cut" / "tiny@1").glob("**/.*.tmp")) or os.name == "nt"
+
+
+class Diverging:
+    """A trainer whose loss is lost after 60 updates."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def step(self, batch: Tensor) -> Mapping[str, Tensor]:
+        self.steps += 1
+        return {"loss": torch.tensor(float("nan") if self.steps > 60 else 1.0)}
+
+    def sampler(self) -> GaussianSampler:
+        return GaussianSampler()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+
+
+def test_a_diverged_training_is_a_failed_record_and_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from baselines.gan import GAN
+
+    def build(self: GAN, event_shape: tuple[int, ...], **options: Any) -> Any:
+        return Diverging()
+
+    monkeypatch.setattr(GAN, "build", build)
+    benchmark = make_benchmark(seeds=(0,))
+    benchmark = replace(benchmark, baselines={**benchmark.baselines, "gan": Budget(steps=200, batch=8)})
+    finals = {run.sampler: run for run in run_benchmark(benchmark, out=tmp_path, device="cpu") if run.final}
+    assert "loss is not finite" in (finals["gan"].failure or "")
+    assert finals["gan"].scores == ()
+    assert finals["wgan-gp"].failure is None
+    text = (tmp_path / "tiny@1" / "leaderboard.csv").read_text()
+    assert "nan" not in text.lower().replace("gan", "")
+
+
+def test_records_of_another_protocol_or_recipe_are_refused(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    run_benchmark(benchmark, out=tmp_path, device="cpu")
+    with pytest.raises(ProtocolError, match="another protocol"):
+        run_benchmark(replace(benchmark, n=150, seeds=(0, 1)), out=tmp_path, device="cpu")
+    longer = replace(benchmark, baselines={"gan": Budget(steps=40, batch=16)})
+    with pytest.raises(ProtocolError, match="another recipe"):
+        run_benchmark(longer, out=tmp_path, device="cpu")
+
+
+def test_an_option_that_a_baseline_does_not_have_is_named(tmp_path: Path) -> None:
+    benchmark = make_benchmark(baselines={"gan": Budget(steps=4, batch=4, options={"learning_rate": 1})})
+    with pytest.raises((DeclarationError, UsageError), match="learning_rate"):
+        run_benchmark(benchmark, out=tmp_path, device="cpu")
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="--out"):
+        run_benchmark(make_benchmark(), out=tmp_path / "file", device="cpu")
+
+
+def test_samples_from_outside_join_the_tables(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    run_benchmark(benchmark, out=tmp_path, device="cpu")
+    mine = score(GaussianSampler("mine"), benchmark, device="cpu")
+    runs = add_score(mine, benchmark, out=tmp_path)
+    assert {run.sampler for run in runs} == {"gan", "wgan-gp", "mine"}
+    assert ",mine," in (tmp_path / "tiny@1" / "leaderboard.csv").read_text()
+    with pytest.raises(UsageError, match="--name"):
+        add_score(replace(mine, sampler="gan"), benchmark, out=tmp_path)
