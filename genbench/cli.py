@@ -75,7 +75,13 @@ def _score_parser(verbs: Any) -> None:
     score.add_argument("samples", help="an .npy or .npz file, or a folder of images")
     score.add_argument("--benchmark", required=True, help="what to score them on, for example digits")
     score.add_argument("--name", help="the sampler's name in the tables (default: the file's name)")
-    score.add_argument("--value-range", metavar="LOW,HIGH", help="of float images: 0,1 or -1,1 or 0,255")
+    # Two arguments, because argparse takes "-1,1" for an option.
+    score.add_argument(
+        "--value-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of float images: 0 1, or -1 1, or 0 255"
+    )
+    score.add_argument(
+        "--metric", action="append", default=[], metavar="KEY", help="score by this too, as fd@identity.pool or my:METRIC@..."
+    )
     score.add_argument("--seed", type=int, default=0, help="which samples are taken when there are more than needed")
     score.add_argument("--out", type=Path, help="results folder: add a record there and derive its tables anew")
     score.add_argument("--json", action="store_true", help="print the record as JSON")
@@ -93,16 +99,6 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
     if min(seeds) < 0:
         raise UsageError(f"--seeds: numbers from 0 expected, got {text!r}.")
     return seeds
-
-
-def _value_range(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--value-range: two numbers as in -1,1 expected, got {text!r}.") from error
-    return low, high
 
 
 def _cache(args: argparse.Namespace) -> Path | None:
@@ -147,10 +143,10 @@ def _print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Path) -> None:
 
 def _score(args: argparse.Namespace) -> int:
     from genbench.atomic import check_writable
-    from genbench.benchmarks import load_benchmark
+    from genbench.benchmarks import load_benchmark, with_metrics
 
-    benchmark = load_benchmark(args.benchmark, quick=args.quick)
-    value_range = _value_range(args.value_range)
+    benchmark = with_metrics(load_benchmark(args.benchmark, quick=args.quick), args.metric)
+    value_range = None if args.value_range is None else (args.value_range[0], args.value_range[1])
     if args.out is not None:
         check_writable(args.out)
     from genbench.cache import FeatureCache  # after the checks: these imports take seconds

@@ -189,7 +189,7 @@ class Evaluator:
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
         return Score(
-            metric=metric.name,
+            metric=spec.metric,
             space=f"{spec.extractor}.{spec.layer}",
             fingerprint=self.extractors[spec.extractor].fingerprint,
             split=split,

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -83,7 +86,8 @@ class Registry:
             If the name is registered but its object cannot be imported.
         """
         if ":" in name:
-            return self._import(name, owner=f"{self.kind} {name!r}")
+            with _current_folder_importable():
+                return self._import(name, owner=f"{self.kind} {name!r}")
         entry = self._builtin.get(name) or self.entries().get(name)
         if entry is None:
             raise unknown_name(self.kind, name, self.entries())
@@ -100,6 +104,20 @@ class Registry:
                 f"{owner}: cannot import {target!r} ({error}); expected 'module:attribute'."
             ) from error
         return found
+
+
+@contextmanager
+def _current_folder_importable() -> Iterator[None]:
+    """Let a module that the user named by hand lie in the current folder; at the end of the path, and only meanwhile.
+
+    Never for other names: a file that happens to be called like an optional dependency must not run.
+    """
+    folder = os.getcwd()
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, Any]) -> UnknownNameError:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -178,3 +178,22 @@ def restrict(
                 raise unknown_name(f"baseline in benchmark {benchmark.id}", name, benchmark.baselines)
         benchmark = replace(benchmark, baselines={name: benchmark.baselines[name] for name in baselines})
     return benchmark
+
+
+def with_metrics(benchmark: Benchmark, keys: Sequence[str]) -> Benchmark:
+    """Return the benchmark with further metrics, named as in its file: ``fd@identity.pool``, ``module:attr@identity.pool``.
+
+    It is another protocol then: its records are not put beside those of the benchmark itself.
+
+    Raises
+    ------
+    DeclarationError
+        If a key is malformed.
+    UnknownNameError
+        If a metric or an extractor does not exist.
+    """
+    known = {spec.key for spec in benchmark.metrics}
+    extra = tuple(_spec(key, {}, "--metric") for key in dict.fromkeys(keys) if key not in known)
+    found = replace(benchmark, metrics=(*benchmark.metrics, *extra))
+    _check(found, benchmark.id)
+    return found

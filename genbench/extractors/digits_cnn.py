@@ -36,7 +36,7 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
 STEPS = 2.0**18
 """Steps per unit of the fixed-point grid."""
 
-PREPROCESSING = "digits-cnn, version 1: uint8 / 255 * 2 - 1; weights and activations in multiples of 2**-18"
+PREPROCESSING = f"digits-cnn, version 1: uint8 / 255 * 2 - 1; weights and activations in multiples of 1/{STEPS:.0f}"
 
 
 def settle(x: Tensor) -> Tensor:
@@ -103,8 +103,8 @@ class DigitsCNN:
     Notes
     -----
     The shipped weights were trained on all 1,797 images, so that neither split of the digits is privileged; they
-    classify every one of them right. Trained on four fifths, the same recipe classifies 99.3 % of the fifth left
-    out right (1,785 of 1,797 over the five folds, 98.9 % in the worst).
+    classify 1,796 of them right. Trained on four fifths, the same recipe classifies 99.2 % of the fifth left out right
+    (1,783 of 1,797 over the five folds, 98.9 % in the worst).
     """
 
     name = "digits-cnn"

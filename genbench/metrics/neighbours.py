@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -112,8 +112,9 @@ def coverage(*, generated: Any, reference: Any, rng: int, k: int = BALL_K) -> Es
     ----------
     Naeem et al. 2020, arXiv:2002.09797, eqs. 5 and 8.
     """
-    null = expected_coverage(Features.of(generated).n, Features.of(reference).n, k)
-    return _estimate("coverage", generated, reference, rng, k, highest=1.0, null=null)
+    generated, reference = Features.of(generated), Features.of(reference)
+    estimate = _estimate("coverage", generated, reference, rng, k, highest=1.0)
+    return replace(estimate, null=expected_coverage(generated.n, reference.n, k))
 
 
 def expected_coverage(n_generated: int, n_reference: int, k: int) -> float:
@@ -209,14 +210,14 @@ def neighbourhood_scores(
             in_generated[part, i[theirs.alive[part][i] & (near <= ours.manifold[part][j])]] = True
             held[part] += (there & (near <= ball)).sum()
             covered[part, i[there & ((near < ball) | ((near == 0) & (ball == 0)))]] = True
-    n, m = ours.alive.sum(dim=1), theirs.alive.sum(dim=1)
+    n, m = ours.alive.sum(dim=1).double(), theirs.alive.sum(dim=1).double()
     scores = {
         "precision": in_manifold.sum(dim=1) / n,
         "recall": in_generated.sum(dim=1) / m,
         "density": held / (ks[1] * n),
         "coverage": covered.sum(dim=1) / m,
     }
-    return {name: score.double().cpu().numpy() for name, score in scores.items()}
+    return {name: score.cpu().numpy() for name, score in scores.items()}
 
 
 def _side(features: Features, ks: tuple[int, int], seed: int, draws: int) -> _Side:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from baselines.ema import EMA
 from torch import nn
+
+from baselines.ema import EMA
 
 
 def constant(value: float) -> nn.Linear:

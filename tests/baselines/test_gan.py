@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
-from baselines.gan import GAN, GANTrainer
 from torch import nn
+
+from baselines.gan import GAN, GANTrainer
 
 CPU = torch.device("cpu")
 

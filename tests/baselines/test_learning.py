@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+
 from baselines.gan import GAN
 from baselines.vae import VAE
 from baselines.wgan_gp import WGANGP
-from numpy.typing import NDArray
-
 from genbench.data.digits import digits
 from genbench.data.toy import ring8
 from genbench.protocols import Baseline, Trainer

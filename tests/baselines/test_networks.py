@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from baselines.networks import (
     LatentSampler,
     conv_critic,
@@ -12,8 +14,6 @@ from baselines.networks import (
     mlp_critic,
     mlp_generator,
 )
-from torch import nn
-
 from genbench.errors import UsageError
 
 IMAGES = [(1, 8, 8), (3, 8, 8), (1, 16, 16), (1, 28, 28), (3, 32, 32), (1, 12, 20), (1, 64, 64)]

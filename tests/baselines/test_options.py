@@ -7,10 +7,10 @@ import tomllib
 from typing import Any
 
 import pytest
+
 from baselines.gan import GAN
 from baselines.vae import VAE
 from baselines.wgan_gp import WGANGP
-
 from genbench.errors import UsageError
 
 BAD = [

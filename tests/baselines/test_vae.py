@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
-from baselines.vae import VAE, VAETrainer, discretized_logistic, gaussian, kl_to_standard_normal, snap
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
+from baselines.vae import VAE, VAETrainer, discretized_logistic, gaussian, kl_to_standard_normal, snap
 from genbench.errors import UsageError
 
 CPU = torch.device("cpu")
-SIZES = [(location, log_width) for location in (-1.5, -1.0, -0.3, 0.0, 0.999, 4.0) for log_width in (-7.0, -3.0, 0.0, 3.0)]
+SIZES = list(product((-1.5, -1.0, -0.3, 0.0, 0.999, 4.0), (-7.0, -3.0, 0.0, 3.0)))  # location, log width
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -25,8 +27,8 @@ def all_levels(levels: int) -> Tensor:
 @pytest.mark.parametrize("levels", [2, 17, 256])
 @pytest.mark.parametrize(("location", "log_width"), SIZES)
 def test_discretized_logistic_sums_to_one_over_its_levels(location: float, log_width: float, levels: int):
-    x = all_levels(levels)
-    log_mass = discretized_logistic(x, torch.full_like(x, location), torch.tensor(log_width, dtype=torch.float64), levels)
+    x, width = all_levels(levels), torch.tensor(log_width, dtype=torch.float64)
+    log_mass = discretized_logistic(x, torch.full_like(x, location), width, levels)
     # float64: the sum of 256 terms, each rounded to about 2**-50 of itself
     assert torch.logsumexp(log_mass, dim=0).item() == pytest.approx(0.0, abs=1e-11)
 

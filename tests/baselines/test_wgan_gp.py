@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from baselines.wgan_gp import WGANGP, WGANGPTrainer, gradient_penalty
 from torch import Tensor, nn
 
+from baselines.wgan_gp import WGANGP, WGANGPTrainer, gradient_penalty
 from genbench.errors import UsageError
 
 CPU = torch.device("cpu")

@@ -13,12 +13,13 @@ from genbench.extractors.train_digits_cnn import NOISE, accuracy, all_digits, au
 
 @pytest.mark.slow
 def test_training_on_four_fifths_classifies_the_last_fifth():
-    """Measured at 40 epochs: .986 to .997 over the five folds and further seeds, here .997. Another CPU ends in other
-    weights; at two errors in 360 images on average, eight or more have probability .001."""
+    """Four seeds gave 1 or 2 errors in 359 images; eight are too many. Another CPU ends in other weights, as another
+    seed does: with errors Poisson distributed around 2, eight or more have probability .001.
+    """
     images, labels = all_digits()
-    held_out = folds(len(labels))[1]
+    held_out = folds(len(labels))[3]
     kept = np.setdiff1d(np.arange(len(labels)), held_out)
-    weights = train(images[kept], labels[kept], seed=0, epochs=40)
+    weights = train(images[kept], labels[kept], seed=0, epochs=60)
     assert accuracy(weights, images[held_out], labels[held_out]) > 0.98
 
 

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from scipy.spatial import cKDTree
 
 from genbench.errors import SampleError
@@ -43,7 +42,7 @@ def test_agrees_with_the_formula_on_a_k_d_tree(direction, k):
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.5, 1.5), (1.0, 2.0)])
 def test_gaussians_have_their_closed_form(d, shift, scale):
-    """n = 2,000: 4 jackknife errors (t with 19 degrees: 8e-4 a case, 5e-3 in all) and the known bias, 0.02 for d <= 2."""
+    """n = 2,000: 4 jackknife errors (t with 19 degrees: 8e-4 a case, 5e-3 in all) and the known bias, 0.02."""
     reference = scale * normal(2000, d, 10 + d)
     reference[:, 0] += shift
     estimate = kl_knn(generated=normal(2000, d, 20 + d), reference=reference)
@@ -71,15 +70,13 @@ def test_duplicates_and_copies_give_finite_numbers_and_are_reported():
 
 
 def test_each_sample_twice_is_corrected_by_the_raised_rank():
-    """Doubling every sample of both sets leaves nearly the same densities.
+    """At k = 1 every point's nearest is its double; the first positive distance, of rank 2, is that of the single set.
 
-    k = 1 meets a duplicate at every point and takes the first positive distance, of rank 2 (of 3 to the doubled
-    reference: rank 1, positive). The correction psi(2) - psi(1) = 1 makes up for exactly that.
+    So the distances are the same, n becomes 2n in log(m/(n - 1)), and the correction adds psi(2) - psi(1) = 1.
     """
     p, q = normal(1000, 2, 1), 1.5 * normal(1000, 2, 2)
     doubled = kl_knn(generated=np.vstack([p, p]), reference=q, k=1).value
     single = kl_knn(generated=p, reference=q, k=1).value
-    # rho is that of the single set; n doubles: log(m/(2n - 1)) instead of log(m/(n - 1)), and psi(2) - psi(1) = 1.
     assert doubled == pytest.approx(single + 1.0 - math.log(1999 / 999), rel=1e-9)
 
 
@@ -121,12 +118,12 @@ def test_few_samples_for_k_get_a_value_without_interval():
 
 
 def test_class_divergence_by_hand():
-    """Shares (3/4, 1/4) against (1/2, 1/2)."""
+    """Shares (3/4, 1/4) against (1/2, 1/2): biases (2 - 1)/(2n), and (sum p/q - 1)/(2m) with sum p/q = 2."""
     generated, reference = one_hot([0, 0, 0, 1] * 25, 2), one_hot([0, 1] * 50, 2)
     estimate = kl_class(generated=generated, reference=reference)
     assert estimate.value == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
     assert estimate.null == pytest.approx(0.5 * (1 / 100 + 1 / 100))
-    assert estimate.debiased == pytest.approx(estimate.value - 0.5 / 100 - (0.75 * 1.5 + 0.25 * 0.5 + 0) / 100 * 0 - 0.5 / 100)
+    assert estimate.debiased == pytest.approx(estimate.value - 1 / 200 - 1 / 200)
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.5])
@@ -159,7 +156,7 @@ def test_a_class_that_the_reference_lacks_is_smoothed_and_announced():
 
 
 def test_class_divergence_is_above_its_bound():
-    """Classes that are never generated cost at least -log of the share of the others: equality when those are in proportion."""
+    """Classes never generated cost at least -log of the others' share: exactly that where those are in proportion."""
     generated, reference = one_hot([0, 1] * 50, 4), one_hot([0, 1, 2, 3] * 50, 4)
     estimate = kl_class(generated=generated, reference=reference)
     assert estimate.value == pytest.approx(math.log(2))
@@ -171,11 +168,3 @@ def test_unlike_widths_are_refused():
     for compute in (kl_knn, kl_class):
         with pytest.raises(SampleError, match="equal width"):
             compute(generated=normal(20, 3), reference=normal(20, 4))
-
-
-def test_inputs_are_not_modified():
-    generated, reference = torch.from_numpy(normal(50, 2, 1)), torch.from_numpy(normal(50, 2, 2))
-    before = generated.clone(), reference.clone()
-    kl_knn(generated=generated, reference=reference)
-    assert (generated == before[0]).all()
-    assert (reference == before[1]).all()

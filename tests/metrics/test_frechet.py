@@ -123,6 +123,11 @@ def test_factor_reproduces_a_covariance_with_and_without_full_rank():
         assert torch.allclose(factor @ factor.T, covariance, atol=1e-12)
 
 
+def test_eigenvalues_of_the_size_of_rounding_are_dropped_even_where_cholesky_succeeds():
+    factor = covariance_to_factor(torch.diag(torch.tensor([1.0, 1e-17], dtype=torch.float64)))
+    assert factor.shape == (2, 1)
+
+
 def test_replicates_are_those_computed_from_the_kept_rows():
     a, b = Features(normal(200, 6, 1) + 5), Features(normal(301, 6, 2))
     direct = [
@@ -194,7 +199,7 @@ def test_one_sample_is_refused(n, m):
 
 
 def test_unlike_widths_are_refused():
-    with pytest.raises(SampleError, match="fd: .* equal width"):
+    with pytest.raises(SampleError, match=r"fd: .* equal width"):
         fd(generated=normal(10, 3), reference=normal(10, 4))
 
 

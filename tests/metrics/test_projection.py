@@ -44,8 +44,9 @@ def test_result_is_remembered():
 
 
 @pytest.mark.parametrize(
-    ("reference", "message"), [(np.ones((9, 3)), "all 9 reference"), (np.ones((1, 3)), "at least 2"), (np.ones((9, 2)), "width")]
+    ("reference", "message"),
+    [(np.ones((9, 3)), "all 9 reference"), (np.ones((1, 3)), "at least 2"), (np.ones((9, 2)), "width")],
 )
 def test_reference_without_directions_is_refused(reference, message):
-    with pytest.raises(SampleError, match=f"entropy: .*{message}"):
+    with pytest.raises(SampleError, match=rf"entropy: .*{message}"):
         whiten("entropy", Features(normal(10, 3)), Features(reference), 5)

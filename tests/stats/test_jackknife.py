@@ -39,7 +39,9 @@ def test_every_sample_is_left_out_once_and_from_both_sets_at_once():
     assert (sum((~second).astype(int) for _, second in kept) == 1).all()
 
 
-@pytest.mark.parametrize(("sizes", "groups"), [((1000, 50), 20), ((30, 1000), 15), ((10,), 5), ((9, 100), 0), ((1,), 0)])
+@pytest.mark.parametrize(
+    ("sizes", "groups"), [((1000, 50), 20), ((30, 1000), 15), ((10,), 5), ((9, 100), 0), ((1,), 0)]
+)
 def test_small_sets_get_fewer_groups_or_none(sizes, groups):
     assert group_count(*sizes) == groups
     assert len(list(deletions(*sizes))) == groups
@@ -57,7 +59,9 @@ def test_standard_error_of_a_mean_is_that_of_the_group_means():
 def test_bias_of_order_one_over_n_is_removed_exactly():
     """The statistic a + b/n has nothing but that bias: G (a + b/n) - (G - 1)(a + b/(n - n/G)) = a."""
     x = np.zeros(400)
-    assert debias(3.0 + 5.0 / 400, replicates_of(lambda part: 3.0 + 5.0 / len(part), x)) == pytest.approx(3.0, abs=1e-12)
+    assert debias(3.0 + 5.0 / 400, replicates_of(lambda part: 3.0 + 5.0 / len(part), x)) == pytest.approx(
+        3.0, abs=1e-12
+    )
 
 
 def test_interval_of_a_mean_covers_at_its_level():

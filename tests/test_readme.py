@@ -1,0 +1,83 @@
+"""Every command and code block of the README runs, and its tables are those of the committed results."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.makers import ImageSampler
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for kind, _, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A newcomer's folder: the committed results, some samples, and the files that the README tells them to write."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "results", folder / "results")
+    images = ImageSampler().sample(700, seed=0).numpy()
+    np.savez(folder / "samples.npz", images)
+    np.save(folder / "floats.npy", images.astype(np.float32) / 127.5 - 1)
+    for kind, name, text in BLOCKS:
+        if kind == "python" and name:
+            (folder / name).write_text(text)
+    return folder
+
+
+def test_the_table_is_that_of_the_committed_run() -> None:
+    shown = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
+    assert shown is not None
+    committed = (ROOT / shown[1]).read_text(encoding="utf-8")
+    body = committed.partition("\n")[2].strip()
+    assert shown[2].strip() == body
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_knows_the_command(command: str) -> None:
+    done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("genbench ")])
+def test_the_command_runs(folder: Path, command: str) -> None:
+    environment = {**os.environ, "GENBENCH_CACHE": str(folder / "cache")}
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    print(f"{command}: {time.monotonic() - start:.1f} s")
+
+
+def test_the_python_blocks_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {"my_generator": lambda n, seed: ImageSampler().sample(n, seed=seed)}
+    for kind, name, text in BLOCKS:
+        if kind == "python" and not name:
+            exec(compile(text, "README.md", "exec"), names)
+    names["test_the_generator_has_not_become_worse"]()
+    printed = capsys.readouterr().out
+    assert "fd@digits-cnn.pool test" in printed
+
+
+def test_nothing_else_is_in_a_block() -> None:
+    assert {kind for kind, _, _ in BLOCKS} == {"bash", "python"}
+    assert all(c.startswith(("make ", "genbench ")) for c in COMMANDS if c)
