@@ -146,7 +146,7 @@ def _check_value_range(value_range: ValueRange | None, event_shape: tuple[int, .
         raise UsageError("samples: a value range is declared for images only, and these are vectors; leave it out.")
     if tuple(value_range) not in VALUE_RANGES:
         raise UsageError(
-            f"samples: value range 0,1 or -1,1 or 0,255 expected, got {value_range}; declare one of those."
+            f"samples: value range (0, 1), (-1, 1) or (0, 255) expected, got {value_range}; declare one of those."
         )
 
 
@@ -162,7 +162,10 @@ def _channels_first(array: NDArray[Any], event_shape: tuple[int, ...], *, who: s
     fitting = [layout for layout, shape in layouts.items() if array.shape[1:] == shape]
     if not fitting:
         expected = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in layouts.values())
-        raise SampleError(f"{who}: images of shape {expected} expected, got {array.shape}; save one of those shapes.")
+        raise SampleError(
+            f"{who}: images of {channels} channel{'s' * (channels > 1)} and {height} x {width} pixels, of shape "
+            f"{expected}, expected, got shape {array.shape}; save one of those shapes."
+        )
     if len(fitting) > 1:
         raise SampleError(
             f"{who}: shape {array.shape} can be read as {' or '.join(fitting)}; save the images as files in a folder."
@@ -200,7 +203,7 @@ def _undeclared(dtype: np.dtype[Any], lowest: float, highest: float, who: str) -
     if not likely:
         return f"{found}, which is none of [0, 1], [-1, 1] and [0, 255]; rescale them to one of those."
     readings = " or ".join(f"[{low:g}, {high:g}]" for low, high in likely)
-    options = " or ".join(f"--value-range {low:g},{high:g}" for low, high in likely)
+    options = " or ".join(f"--value-range {low:g} {high:g}" for low, high in likely)
     return f"{found}: {readings}? pass {options}."
 
 

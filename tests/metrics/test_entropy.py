@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from genbench.errors import SampleError
+from genbench.metrics.counts import entropy_of_counts, grassberger_entropy
 from genbench.metrics.entropy import entropy_class, entropy_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
-from genbench.stats.jackknife import deletions
+from genbench.stats.jackknife import deletions, standard_error
 
 
 def normal(n, d, seed=0):
@@ -109,6 +110,14 @@ def test_interval_of_class_entropy_covers_the_truth_that_the_plug_in_misses():
     found = [entropy_class(generated=np.eye(50)[rng.choice(50, 200, p=p)]) for _ in range(100)]
     assert sum(e.low <= truth <= e.high for e in found) > 82
     assert np.mean([e.value for e in found]) < truth - 0.08
+
+
+def test_error_is_that_of_the_debiased_entropy_and_replicates_are_of_the_value():
+    labels = np.random.default_rng(0).integers(50, size=200)
+    parts = [np.bincount(labels[keep], minlength=50) for (keep,) in deletions(200)]
+    estimate = entropy_class(generated=np.eye(50)[labels])
+    assert estimate.std_error == pytest.approx(standard_error([grassberger_entropy(part) for part in parts]), rel=1e-12)
+    assert estimate.replicates == pytest.approx([entropy_of_counts(part) for part in parts], rel=1e-12)
 
 
 def test_one_logit_is_refused():

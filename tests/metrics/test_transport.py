@@ -55,6 +55,10 @@ def test_permuted_copy_is_at_distance_zero(p):
     assert distance(np.random.default_rng(1).permutation(x), x, p) == 0.0
 
 
+def test_equal_points_are_at_distance_zero():
+    assert distance(np.ones((30, 2)), np.ones((20, 2)), 2) == 0.0
+
+
 def test_nearly_equal_sets_are_solved_and_not_refused():
     """Prices are of the order of the spacing, 1e8 times the cost here; their rounding must not fail the certificate."""
     x = normal(100, 3)

@@ -43,8 +43,8 @@ def test_fortran_order_is_honoured(tmp_path, pixels, npy):
 
 def test_a_shape_that_fits_no_layout_names_them_all(tmp_path, refusal, pixels, npy):
     message = refusal(SampleError, npy(pixels(event_shape=(1, 5, 4))))
-    assert "(n, 1, 4, 5), (n, 4, 5, 1), (n, 4, 5) expected, got (6, 1, 5, 4)" in message
-    assert "(n, 3, 4, 5), (n, 4, 5, 3) expected, got (6, 4, 5)" in refusal(SampleError, npy(pixels()[:, 0]), PHOTO)
+    assert "(n, 1, 4, 5), (n, 4, 5, 1), (n, 4, 5), expected, got shape (6, 1, 5, 4)" in message
+    assert "(n, 3, 4, 5), (n, 4, 5, 3), expected, got shape (6, 4, 5)" in refusal(SampleError, npy(pixels()[:, 0]), PHOTO)
 
 
 def test_a_shape_that_fits_two_layouts_is_refused(tmp_path, refusal, pixels, npy):
@@ -95,9 +95,9 @@ def test_conversion_in_chunks_is_the_same(tmp_path, monkeypatch, pixels, npy):
 @pytest.mark.parametrize(
     ("low", "high", "readings"),
     [
-        (0, 1, "[0.00, 1.00]: [0, 1] or [-1, 1]? pass --value-range 0,1 or --value-range -1,1."),
-        (-0.9, 0.8, "[-0.90, 0.80]: [-1, 1]? pass --value-range -1,1."),
-        (0, 200, "[0.00, 200.00]: [0, 255]? pass --value-range 0,255."),
+        (0, 1, "[0.00, 1.00]: [0, 1] or [-1, 1]? pass --value-range 0 1 or --value-range -1 1."),
+        (-0.9, 0.8, "[-0.90, 0.80]: [-1, 1]? pass --value-range -1 1."),
+        (0, 200, "[0.00, 200.00]: [0, 255]? pass --value-range 0 255."),
         (-3, 3, "[-3.00, 3.00], which is none of [0, 1], [-1, 1] and [0, 255]; rescale them to one of those."),
     ],
 )
@@ -123,7 +123,7 @@ def test_values_outside_the_declared_range_are_refused_beyond_a_thousandth_of_it
 
 
 def test_a_range_that_does_not_exist_or_does_not_apply_is_a_usage_error(tmp_path, refusal, pixels, npy):
-    assert "value range 0,1 or -1,1 or 0,255 expected" in refusal(UsageError, npy(pixels()), value_range=(0, 2))
+    assert "value range (0, 1), (-1, 1) or (0, 255) expected" in refusal(UsageError, npy(pixels()), value_range=(0, 2))
     assert "for images only" in refusal(UsageError, npy(np.zeros((3, 2))), (2,), value_range=(0, 1))
 
 
