@@ -12,6 +12,8 @@ from genbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from genbench.benchmarks import load_benchmark as load_benchmark
+    from genbench.definitions import Benchmark as Benchmark
+    from genbench.definitions import Dataset as Dataset
     from genbench.errors import GenbenchError as GenbenchError
     from genbench.evaluate import Evaluator as Evaluator
     from genbench.evaluate import score as score
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from genbench.protocols import FeatureExtractor as FeatureExtractor
     from genbench.protocols import Sampler as Sampler
     from genbench.protocols import Trainer as Trainer
-    from genbench.records import Benchmark as Benchmark
-    from genbench.records import Dataset as Dataset
     from genbench.records import Estimate as Estimate
     from genbench.records import Run as Run
     from genbench.records import Score as Score
@@ -40,8 +40,8 @@ _PUBLIC = {
     "FeatureExtractor": "genbench.protocols",
     "Sampler": "genbench.protocols",
     "Trainer": "genbench.protocols",
-    "Benchmark": "genbench.records",
-    "Dataset": "genbench.records",
+    "Benchmark": "genbench.definitions",
+    "Dataset": "genbench.definitions",
     "Estimate": "genbench.records",
     "Run": "genbench.records",
     "Score": "genbench.records",

@@ -14,7 +14,8 @@ from genbench._version import __version__
 from genbench.errors import EXIT_INTERRUPTED, EXIT_NOT_EVALUABLE, EXIT_OK, EXIT_USAGE, GenbenchError, UsageError
 
 if TYPE_CHECKING:
-    from genbench.records import Benchmark, Run
+    from genbench.definitions import Benchmark
+    from genbench.records import Run
 
 EPILOG = """\
 examples:
@@ -80,7 +81,11 @@ def _score_parser(verbs: Any) -> None:
         "--value-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of float images: 0 1, or -1 1, or 0 255"
     )
     score.add_argument(
-        "--metric", action="append", default=[], metavar="KEY", help="score by this too, as fd@identity.pool or my:METRIC@..."
+        "--metric",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="score by this too, as fd@identity.pool or my:METRIC@...",
     )
     score.add_argument("--seed", type=int, default=0, help="which samples are taken when there are more than needed")
     score.add_argument("--out", type=Path, help="results folder: add a record there and derive its tables anew")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genbench.benchmarks import load_benchmark
 from genbench.cache import FeatureCache
+from genbench.definitions import Benchmark, Dataset, MetricSpec, Split, protocol_hash
 from genbench.devices import metric_device, resolve_device
 from genbench.errors import ConvergenceError, DeclarationError, SampleError
 from genbench.metrics.features import Features
@@ -26,7 +27,7 @@ from genbench.metrics.metric import Metric
 from genbench.protocols import FeatureExtractor, Sampler
 from genbench.provenance import provenance
 from genbench.randomness import derive_seed
-from genbench.records import Benchmark, Dataset, Estimate, MetricSpec, Run, Score, Split, protocol_hash
+from genbench.records import Estimate, Run, Score
 from genbench.registry import DATASETS, EXTRACTORS, METRICS, unknown_name
 from genbench.sampling.blocks import FiniteSampler, draw_samples
 from genbench.sampling.files import load_samples

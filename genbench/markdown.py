@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from genbench.records import Benchmark, Run, Score
+from genbench.definitions import Benchmark
+from genbench.records import Run, Score
 from genbench.tables import generalization, leaderboard, primary_order, stability
 
 ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}

@@ -68,12 +68,13 @@ class Trainer(Protocol):
     def sampler(self) -> Sampler:
         """Return a sampler of the current weights (the averaged ones where the recipe says so), in model units.
 
-        It must leave training untouched: networks back in train mode, no gradient recorded.
+        A snapshot: later steps do not change it. It must leave training untouched: networks back in train mode, no
+        gradient recorded.
         """
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on: weights, averages, optimizers, schedules; tensors and plain values."""
+        """Return all that the next step depends on, as tensors and plain values: weights, averages, optimizers."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

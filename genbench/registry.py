@@ -59,7 +59,7 @@ class Registry:
             If two distributions, or a distribution and genbench itself, claim one name.
         """
         known = dict(self._builtin)
-        for point in installed_entry_points().select(group=self.group):
+        for point in installed_entry_points(self.group):
             entry = Entry(name=point.name, target=point.value, summary="", provider=_distribution(point))
             other = known.get(point.name)
             if other is not None and other.target != entry.target:
@@ -128,9 +128,9 @@ def unknown_name(kind: str, name: str, known: Mapping[str, Any]) -> UnknownNameE
 
 
 @cache
-def installed_entry_points() -> EntryPoints:
-    """Scan the installed distributions, once a process: a scan takes tens of milliseconds."""
-    return entry_points()
+def installed_entry_points(group: str) -> EntryPoints:
+    """Scan the installed distributions for a group, once a process: a scan takes tens of milliseconds."""
+    return entry_points(group=group)
 
 
 def _distribution(point: EntryPoint) -> str:

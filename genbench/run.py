@@ -17,9 +17,10 @@ import pandas as pd
 
 from genbench import markdown, tables
 from genbench.atomic import check_writable, write_atomic
+from genbench.definitions import Benchmark, Budget
 from genbench.errors import DeclarationError, ProtocolError, SampleError, TrainingError, UsageError
 from genbench.progress import Progress
-from genbench.records import Benchmark, Budget, Run, Score
+from genbench.records import Run, Score
 from genbench.registry import BASELINES
 from genbench.store import Store
 
@@ -120,15 +121,23 @@ class _Job:
 
     def train_and_score(self, name: str, seed: int, *, label: str) -> None:
         """Train one baseline from one seed, scoring it at every stop that has no record yet."""
+        state = self.store.folder / "checkpoints" / name / f"seed{seed}.pt"
+        self._train(name, seed, state, label)
+        if not _done(self.store, self.benchmark, name, seed):
+            # The record of a stop was removed that the training state has passed: only a new training gets there again.
+            state.unlink(missing_ok=True)
+            self._train(name, seed, state, label)
+        write_tables(self.store, self.benchmark, self.store.runs())
+
+    def _train(self, name: str, seed: int, state: Path, label: str) -> None:
         from genbench.training import train
 
         budget, stops = self.benchmark.baselines[name], self.benchmark.evaluation_steps(name)
         baseline = _build(name, budget.options)
         recipe = {**_budget(budget), "options": _options(baseline)}
-        state = self.store.folder / "checkpoints" / name / f"seed{seed}.pt"
         clock = time.perf_counter()
         try:
-            with self.progress.bar(label, total=budget.steps) as step:
+            with self.progress.bar(label, total=budget.steps) as bar:
                 for stop in train(
                     baseline,
                     self.evaluator.dataset,
@@ -138,18 +147,16 @@ class _Job:
                     device=self.evaluator.device,
                     stops=stops,
                     checkpoint=state,
-                    progress=step,
+                    progress=bar,
                 ):
                     if self.store.find(name, seed, stop.step) is None:
                         final = stop.step == stops[-1]
                         run = self._score(name, stop.sampler, seed, stop.step, final=final, recipe=recipe, since=clock)
                         self._log(name, seed, stop.history)
-                        self.store.write(run)
-                        if final:
-                            self._tell(label, run)
+                        self._keep(run, label)
                     clock = time.perf_counter()
         except TrainingError as error:
-            run = self.evaluator.record(
+            failed = self.evaluator.record(
                 name,
                 (),
                 seconds=time.perf_counter() - clock,
@@ -158,9 +165,15 @@ class _Job:
                 failure=str(error),
                 recipe=recipe,
             )
-            self.store.write(run)
-            self._tell(label, run)
-        write_tables(self.store, self.benchmark, self.store.runs())
+            self._keep(failed, label)
+
+    def _keep(self, run: Run, label: str) -> None:
+        self.store.write(run)
+        if run.final:
+            key = self.benchmark.primary
+            score = next((s for s in run.scores if s.key == key and s.split != "train" and s.estimate), None)
+            said = f"{key} = {score.estimate.value:.4g}" if score and score.estimate else f"failed: {run.failure}"
+            self.progress.say(f"{label}: {said} ({run.seconds:.0f} s)")
 
     def _score(
         self, name: str, sampler: Sampler, seed: int, step: int, *, final: bool, recipe: Mapping[str, Any], since: float
@@ -196,12 +209,6 @@ class _Job:
         """Write the losses along training as CSV, one row for every 50 updates."""
         text = pd.DataFrame(list(history)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
         write_atomic(self.store.folder / "losses" / f"{name}-seed{seed}.csv", text.encode())
-
-    def _tell(self, label: str, run: Run) -> None:
-        key = self.benchmark.primary
-        score = next((s for s in run.scores if s.key == key and s.split != "train" and s.estimate), None)
-        said = f"{key} = {score.estimate.value:.4g}" if score and score.estimate else f"failed: {run.failure}"
-        self.progress.say(f"{label}: {said} ({run.seconds:.0f} s)")
 
 
 def _build(name: str, options: Mapping[str, Any]) -> Baseline:

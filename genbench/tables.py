@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from genbench.records import Benchmark, Better, Run, Score
+from genbench.definitions import Benchmark
+from genbench.records import Better, Run, Score
+from genbench.stats.jackknife import half_width
 from genbench.stats.seeds import Spread, across_seeds, wilson_interval
 
 LEADERBOARD_COLUMNS = [
@@ -149,10 +150,11 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 def stability(runs: Sequence[Run]) -> pd.DataFrame:
     """Spread over training seeds and along training: one row a metric, split and model.
 
-    ``mean`` with its t interval, ``sd`` (unbiased), ``cv`` = sd / abs(mean), ``median``, ``best`` and ``worst`` are over
-    the completed runs; ``failed`` has a Wilson interval. ``sampling_std_error`` is the mean standard error within a run:
-    an sd near it is noise of measurement. ``regret`` says how much worse, on average, the end of training scores than
-    its best checkpoint; being a maximum over noisy scores it is above zero even for a perfectly stable run.
+    ``mean`` with its t interval, ``sd`` (unbiased), ``cv`` = sd / abs(mean), ``median``, ``best`` and ``worst`` are
+    over the completed runs; ``failed`` has a Wilson interval. ``sampling_std_error`` is the mean standard error
+    within a run: an sd near it is noise of measurement. ``regret`` says how much worse, on average, the end of
+    training scores than its best checkpoint; being taken against a best of noisy scores, it is above zero even for a
+    stable run.
     """
     rows = []
     for example in _metric_splits(runs):
@@ -208,11 +210,12 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
     Both references have the same n, so that what depends on n cancels. ``low`` and ``high`` hold the gap: by the group
     jackknife of the difference (replicates averaged over seeds first, because all seeds share the references), or,
     for scores without replicates, by adding the two variances, which ignores that the samples are shared and is wide.
-    ``null`` is the score of real held-out data against the training data: the floor.
+    ``null`` is the score of real held-out data against the training data: the floor. Scores that are best where real
+    data score are left out: they use the reference only to fix coordinates, so that their difference says nothing.
     """
     rows = []
     for example in _metric_splits(runs):
-        if example.split != "train":
+        if example.split != "train" or example.better == "match":
             continue
         against = {
             split: {cell.model: cell for cell in final_cells(runs, example.key, split)} for split in ("train", "test")
@@ -238,12 +241,9 @@ def _gap(train: Cell, test: Cell) -> dict[str, Any]:
         (a.estimate, b.estimate) for a, b in zip(train.scores, test.scores, strict=True) if a.estimate and b.estimate
     ]
     gap = float(np.mean([b.value - a.value for a, b in pairs]))
-    groups = {len(e.replicates) for pair in pairs for e in pair}
-    g = groups.pop()
-    if not groups and g > 1:
+    if len({len(e.replicates) for pair in pairs for e in pair}) == 1 and len(pairs[0][0].replicates) > 1:
         replicates = np.mean([np.subtract(b.replicates, a.replicates) for a, b in pairs], axis=0)
-        error = math.sqrt((g - 1) / g * float(((replicates - replicates.mean()) ** 2).sum()))
-        half, method = float(stdtrit(g - 1, 0.975)) * error, "jackknife"
+        half, method = half_width(replicates), "jackknife"
     elif all(e.std_error is not None for pair in pairs for e in pair):
         variances = [(a.std_error or 0.0) ** 2 + (b.std_error or 0.0) ** 2 for a, b in pairs]
         # The references are common to all seeds, so seeds do not average their noise away: no division by their number.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -15,7 +15,7 @@ def no_network() -> Iterator[None]:
     """Refuse every connection that would leave the machine."""
     connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: Any) -> None | NoReturn:
+    def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6):
             raise AssertionError(f"a test tried to reach {address}")
         return connect(self, address)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.records import Benchmark, Budget, Estimate, MetricSpec, Run, Score
+from genbench.definitions import Benchmark, Budget, MetricSpec
+from genbench.records import Estimate, Run, Score
 
 
 def make_estimate(value: float = 1.0, **changes: Any) -> Estimate:

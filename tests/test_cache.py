@@ -17,7 +17,7 @@ class Counting:
     """An extractor that counts how often it is asked."""
 
     name = "counting"
-    layers: Mapping[str, int] = {"pool": 2}  # noqa: RUF012 - a protocol's plain attribute
+    layers: Mapping[str, int] = {"pool": 2}
 
     def __init__(self, fingerprint: str = "f1") -> None:
         self.fingerprint = fingerprint

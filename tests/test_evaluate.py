@@ -13,11 +13,11 @@ from torch import Tensor
 
 import genbench
 from genbench.cache import FeatureCache
+from genbench.definitions import MetricSpec
 from genbench.errors import ConvergenceError, DeclarationError, SampleError, UnknownNameError
 from genbench.evaluate import Evaluator
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.records import MetricSpec
 from genbench.registry import METRICS
 from tests.makers import GaussianSampler, make_benchmark
 

@@ -20,7 +20,14 @@ RUNS = [make_run("gan", s, 2.0 + s / 10) for s in range(3)] + [make_run("vae", s
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (float("nan"), "–"), (12.34567, "12.35"), (0.00012345, "0.0001234"), (161.04, "161"), (56789.4, "56789")],
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (12.34567, "12.35"),
+        (0.00012345, "0.0001234"),
+        (161.04, "161"),
+        (56789.4, "56789"),
+    ],
 )
 def test_numbers_have_four_digits(value: float | None, text: str) -> None:
     assert number(value) == text

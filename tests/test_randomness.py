@@ -21,5 +21,11 @@ def test_the_value_is_frozen() -> None:
 
 
 def test_purposes_and_their_order_matter() -> None:
-    seeds = [derive_seed(0), derive_seed(0, "a"), derive_seed(0, "a", "b"), derive_seed(0, "b", "a"), derive_seed(1, "a")]
+    seeds = [
+        derive_seed(0),
+        derive_seed(0, "a"),
+        derive_seed(0, "a", "b"),
+        derive_seed(0, "b", "a"),
+        derive_seed(1, "a"),
+    ]
     assert len(set(seeds)) == len(seeds)

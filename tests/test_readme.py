@@ -60,14 +60,21 @@ def test_the_command_runs(folder: Path, command: str) -> None:
     environment = {**os.environ, "GENBENCH_CACHE": str(folder / "cache")}
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", *command.split()], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, "-m", *command.split()],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
     print(f"{command}: {time.monotonic() - start:.1f} s")
 
 
-def test_the_python_blocks_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_blocks_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"my_generator": lambda n, seed: ImageSampler().sample(n, seed=seed)}
     for kind, name, text in BLOCKS:

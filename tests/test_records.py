@@ -11,8 +11,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from genbench.definitions import Dataset, Mixture, protocol_hash
 from genbench.errors import ProtocolError
-from genbench.records import Dataset, Mixture, Run, protocol_hash
+from genbench.records import Run
 from tests.makers import make_benchmark, make_estimate, make_run, make_score
 
 SCHEMA = json.loads((files("genbench") / "schema" / "run-1.json").read_text())

@@ -15,7 +15,7 @@ from genbench.registry import Registry
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """A list of entry points that stands in for the installed distributions."""
     points: list[EntryPoint] = []
-    monkeypatch.setattr(registry, "installed_entry_points", lambda: EntryPoints(points))
+    monkeypatch.setattr(registry, "installed_entry_points", lambda group: EntryPoints(points).select(group=group))
     return points
 
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 import genbench.run
+from genbench.definitions import Budget
 from genbench.errors import DeclarationError, ProtocolError, SetupError, UsageError
 from genbench.evaluate import score
-from genbench.records import Budget
 from genbench.run import add_score, run_benchmark
 from genbench.store import Store
 from tests.makers import GaussianSampler, make_benchmark
@@ -79,6 +79,14 @@ def test_the_second_run_makes_nothing_and_changes_nothing(tmp_path: Path, monkey
     monkeypatch.setattr(genbench.run, "_Job", refuse)
     assert run_benchmark(make_benchmark(), out=tmp_path, device="cpu") == first
     assert tables(tmp_path) == before
+
+
+def test_a_record_that_was_removed_is_made_again_to_the_same_numbers(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    before = {(r.sampler, r.step): r.scores for r in run_benchmark(benchmark, out=tmp_path, device="cpu")}
+    Store(tmp_path, benchmark.id).path("gan", 0, 20).unlink()
+    after = {(r.sampler, r.step): r.scores for r in run_benchmark(benchmark, out=tmp_path, device="cpu")}
+    assert after == before
 
 
 @pytest.mark.parametrize("moment", ["before record", "after record", "after checkpoint", "in tables"])

@@ -61,7 +61,9 @@ def test_ranks_follow_the_metrics_direction(better: str, first: str) -> None:
 
 def test_a_score_to_match_is_ranked_by_its_distance_from_real_data() -> None:
     runs = [
-        make_run(model, seed, scores=(make_score(estimate=make_estimate(value, debiased=None, null=2.0), better="match"),))
+        make_run(
+            model, seed, scores=(make_score(estimate=make_estimate(value, debiased=None, null=2.0), better="match"),)
+        )
         for model, values in (("near", [2.1, 2.2]), ("under", [1.0, 1.1]), ("over", [4.0, 4.1]))
         for seed, value in enumerate(values)
     ]
@@ -69,7 +71,11 @@ def test_a_score_to_match_is_ranked_by_its_distance_from_real_data() -> None:
 
 
 def test_a_failed_run_is_counted_and_neither_averaged_nor_ranked() -> None:
-    runs = [*trainings("gan", [1.0, 2.0]), make_run("gan", 2, scores=(), failure="diverged"), *trainings("vae", [9.0, 9.1])]
+    runs = [
+        *trainings("gan", [1.0, 2.0]),
+        make_run("gan", 2, scores=(), failure="diverged"),
+        *trainings("vae", [9.0, 9.1]),
+    ]
     table = leaderboard(runs)
     gan = row(table, split="test", model="gan")
     assert (gan["value"], gan["seeds"], gan["failed"]) == (1.5, 2, 1)

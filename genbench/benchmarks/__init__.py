@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from genbench.definitions import Benchmark, Budget, MetricSpec
 from genbench.errors import DeclarationError, UsageError
-from genbench.records import Benchmark, Budget, MetricSpec
 from genbench.registry import BASELINES, DATASETS, EXTRACTORS, METRICS, unknown_name
 
 _KEYS = {
@@ -181,7 +181,7 @@ def restrict(
 
 
 def with_metrics(benchmark: Benchmark, keys: Sequence[str]) -> Benchmark:
-    """Return the benchmark with further metrics, named as in its file: ``fd@identity.pool``, ``module:attr@identity.pool``.
+    """Return the benchmark with further metrics, named as in its file: ``fd@identity.pool``, ``module:attr@...``.
 
     It is another protocol then: its records are not put beside those of the benchmark itself.
 

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.definitions import Dataset
 from genbench.randomness import derive_seed
-from genbench.records import Dataset
 
 TEST_SIZE = 599
 """A third of the 1,797 images."""

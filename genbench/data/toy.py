@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.definitions import Dataset, Mixture
 from genbench.randomness import derive_seed
-from genbench.records import Dataset, Mixture
 
 TRAIN_SIZE = 20_000
 TEST_SIZE = 5_000

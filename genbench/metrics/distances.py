@@ -64,7 +64,7 @@ class NeighbourLists:
     def __init__(self, points: Tensor, others: Tensor, depth: int) -> None:
         self.points = points
         self.others = others
-        depth = min(depth, self.available)
+        depth = min(depth, len(others))
         distances, indices = [], []
         for rows in row_blocks(len(points), len(others)):
             nearest = self._to_others(torch.arange(rows.start, rows.stop, device=points.device))
@@ -74,13 +74,8 @@ class NeighbourLists:
         self.distances = torch.cat(distances)
         self.indices = torch.cat(indices)
 
-    @property
-    def available(self) -> int:
-        """How many neighbours a point has in all."""
-        return len(self.others) - (self.points is self.others)
-
     def _to_others(self, rows: Tensor) -> Tensor:
-        """Return the distances of some points to all others, infinite to themselves."""
+        """Return the distances of some points to all others, infinite to themselves, so that they come last."""
         distances = pairwise_distances(self.points[rows], self.others)
         if self.points is self.others:
             distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
@@ -106,12 +101,12 @@ class NeighbourLists:
             Which nearest neighbour it is: k, or more where ``positive`` raised it.
         """
         radius, rank = _kth_listed(self.distances, self.indices, k, alive, positive)
-        if self.distances.shape[1] < self.available:
+        if self.distances.shape[1] < len(self.others):
             missing = torch.nonzero(torch.isinf(radius)).squeeze(1)
             for rows in row_blocks(len(missing), len(self.others)):
                 far = self._to_others(missing[rows]).sort(dim=1)
-                values, indices = far.values[:, : self.available], far.indices[:, : self.available]
-                radius[missing[rows]], rank[missing[rows]] = _kth_listed(values, indices, k, alive, positive)
+                found = _kth_listed(far.values, far.indices, k, alive, positive)
+                radius[missing[rows]], rank[missing[rows]] = found
         return radius, rank
 
 

@@ -35,7 +35,8 @@ class Features:
         tensor = torch.as_tensor(values)
         if tensor.dim() != 2 or tensor.shape[0] == 0 or tensor.shape[1] == 0:
             raise SampleError(f"features: an (n, d) table with n, d >= 1 expected, got shape {tuple(tensor.shape)}.")
-        tensor = tensor.detach().to(torch.float64)
+        # One layout in memory, because the order of sums, and with it the last bit, follows the layout.
+        tensor = tensor.detach().to(torch.float64).contiguous()
         bad = int((~torch.isfinite(tensor)).any(dim=1).sum())
         if bad:
             raise SampleError(

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from genbench.definitions import Mixture
 from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts
 from genbench.metrics.distances import pairwise_distances, row_blocks
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.records import Estimate, Mixture
+from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, deletions, jackknife_estimate
 
 WITHIN = 1.0 - math.exp(-4.5)

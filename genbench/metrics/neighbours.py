@@ -19,6 +19,7 @@ from genbench.metrics.metric import Metric
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
 from genbench.stats.half_sampling import DRAWS, LEVEL, halves, interval, standard_error
+from genbench.stats.seeds import wilson_interval
 
 MANIFOLD_K = 3
 BALL_K = 5
@@ -52,7 +53,7 @@ def precision(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) 
     Notes
     -----
     Distances on the edge count (<=). The standard error is the deviation over 50 random halves of both sets, 1.2 to
-    1.3 times the true one; no interval below 2 (k + 1) samples. A few outliers in the reference lift the score.
+    1.3 times the true one; the interval holds the Wilson interval of the share; none below 2 (k + 1) samples. A few outliers in the reference lift the score.
     O((n + m)^2 d) operations, memory in blocks of 64 MiB.
 
     References
@@ -152,6 +153,11 @@ def _estimate(
         return Estimate(value=value, null=null, notes=tuple(notes))
     error = standard_error(scores[1:])
     low, high = interval(value, error, highest=highest)
+    if name != "density":
+        # At 0 or 1 all halves agree, and their spread is zero; yet no finite number of samples proves a share of 0.
+        trials = generated.n if name == "precision" else reference.n
+        least, most = wilson_interval(round(value * trials), trials, level=LEVEL)
+        low, high = min(low, least), max(high, most)
     return Estimate(value=value, std_error=error, low=low, high=high, level=LEVEL, null=null, notes=tuple(notes))
 
 

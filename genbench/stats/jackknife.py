@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from genbench.errors import SampleError
 from genbench.randomness import derive_seed
@@ -97,7 +97,7 @@ def standard_error(replicates: Sequence[float]) -> float:
 
 def half_width(replicates: Sequence[float], level: float = LEVEL) -> float:
     """Half-width of the interval at confidence ``level``: Student's t quantile with G - 1 degrees, times the error."""
-    return float(stats.t.ppf(0.5 + level / 2, len(replicates) - 1)) * standard_error(replicates)
+    return float(stdtrit(len(replicates) - 1, 0.5 + level / 2)) * standard_error(replicates)
 
 
 def too_few(*sizes: int) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genbench.definitions import Dataset
 from genbench.errors import UsageError
 from genbench.protocols import Baseline, Sampler, Trainer
 from genbench.randomness import derive_seed
-from genbench.records import Dataset
 from genbench.training.checkpoint import identity, load_state, save_state
 from genbench.training.health import LossLog, check_state
 from genbench.training.isolation import isolated, seed_generators

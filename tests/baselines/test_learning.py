@@ -15,8 +15,8 @@ from baselines.vae import VAE
 from baselines.wgan_gp import WGANGP
 from genbench.data.digits import digits
 from genbench.data.toy import ring8
+from genbench.definitions import Dataset
 from genbench.protocols import Baseline, Trainer
-from genbench.records import Dataset
 from genbench.training import train
 
 CPU = torch.device("cpu")

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from genbench.benchmarks import load_benchmark
+from genbench.definitions import MetricSpec, Mixture
 from genbench.evaluate import Evaluator
 from genbench.extractors.digits_cnn import DigitsCNN
-from genbench.records import MetricSpec, Mixture, Score
+from genbench.records import Score
 from genbench.registry import METRICS
 from tests.makers import ImageSampler
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from genbench.definitions import Mixture
 from genbench.metrics import divergence, entropy, frechet, inception, modes, neighbours, transport
 from genbench.metrics.metric import Metric
-from genbench.records import Mixture
 
 DECLARED = [
     item

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from genbench.definitions import Mixture
 from genbench.errors import SampleError
 from genbench.metrics.modes import WITHIN, high_quality, kl_modes, modes, modes_share
-from genbench.records import Mixture
 
 
 def ring(k=8, std=0.01):
@@ -92,6 +92,14 @@ def test_divergence_of_modes_is_debiased_at_the_floor():
     assert abs(debiased.mean()) < 4 * debiased.std(ddof=1) / 10 < 0.001
     assert np.mean([e.value for e in found]) == pytest.approx(found[0].null, abs=0.001)
     assert debiased.min() < 0
+
+
+def test_a_single_sample_near_a_mode_gives_a_value_without_interval():
+    """Its group, once removed, would leave no shares at all."""
+    mixture = ring(4)
+    estimate = kl_modes(generated=np.vstack([np.zeros((99, 2)), mixture.centres[:1]]), mixture=mixture)
+    assert estimate.value == pytest.approx(math.log(4))
+    assert estimate.std_error is None
 
 
 def test_no_sample_near_a_mode_is_no_divergence():

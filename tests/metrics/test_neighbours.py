@@ -202,3 +202,14 @@ def test_small_sets_get_a_value_without_interval():
 def test_unlike_widths_are_refused():
     with pytest.raises(SampleError, match=r"recall: .* equal width"):
         recall(generated=normal(20, 2), reference=normal(20, 3), rng=0)
+
+
+def test_a_share_of_zero_has_an_interval_that_allows_more_than_zero():
+    """Of 200 points far from all 200 others none counts; the Wilson bound for 0 of 200 is z^2/(200 + z^2) = .0188."""
+    far = torch.arange(400, dtype=torch.float64).reshape(200, 2)
+    near = far / 1e6 - 1000.0
+    for metric in (precision, recall, coverage):
+        estimate = metric(generated=far, reference=near, rng=0)
+        assert estimate.value == 0.0
+        assert estimate.low == 0.0
+        assert estimate.high == pytest.approx(0.0188454, abs=1e-6)

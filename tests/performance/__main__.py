@@ -27,7 +27,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: both callables return the number that they compute, with no uncertainty on either side's account."""
+    """One comparison: both callables return the number that they compute."""
 
     name: str
     peer: str
@@ -50,7 +50,9 @@ def _fd(n: int, d: int) -> Case:
         found = fid_statistics_to_metric(fid_features_to_statistics(x), fid_features_to_statistics(y), False)
         return float(found["frechet_inception_distance"])
 
-    return Case(f"fd n={n} d={d}", "torch-fidelity", lambda: fd(generated=Features(x), reference=Features(y)).value, theirs)
+    return Case(
+        f"fd n={n} d={d}", "torch-fidelity", lambda: fd(generated=Features(x), reference=Features(y)).value, theirs
+    )
 
 
 def _is(n: int, classes: int) -> Case:
@@ -61,7 +63,9 @@ def _is(n: int, classes: int) -> Case:
     def theirs() -> float:
         return float(isc_features_to_metric(x, splits=1, shuffle=False)["inception_score_mean"])
 
-    return Case(f"is n={n} classes={classes}", "torch-fidelity", lambda: inception_score(generated=Features(x)).value, theirs)
+    return Case(
+        f"is n={n} classes={classes}", "torch-fidelity", lambda: inception_score(generated=Features(x)).value, theirs
+    )
 
 
 def _precision(n: int, d: int) -> Case:
@@ -123,7 +127,9 @@ def main() -> None:
         rounds = [(_timed(case.ours), _timed(case.theirs)) for _ in range(args.rounds)]
         ours, theirs = (statistics.median(r[side][0] for r in rounds) for side in (0, 1))
         a, b = rounds[0][0][1], rounds[0][1][1]
-        print(f"{case.name:26} {case.peer:15} {ours:11.4f} {theirs:9.4f} {ours / theirs:7.2f} {abs(a - b) / abs(b):11.1e}")
+        print(
+            f"{case.name:26} {case.peer:15} {ours:11.4f} {theirs:9.4f} {ours / theirs:7.2f} {abs(a - b) / abs(b):11.1e}"
+        )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def test_fortran_order_is_honoured(tmp_path, pixels, npy):
 def test_a_shape_that_fits_no_layout_names_them_all(tmp_path, refusal, pixels, npy):
     message = refusal(SampleError, npy(pixels(event_shape=(1, 5, 4))))
     assert "(n, 1, 4, 5), (n, 4, 5, 1), (n, 4, 5), expected, got shape (6, 1, 5, 4)" in message
-    assert "(n, 3, 4, 5), (n, 4, 5, 3), expected, got shape (6, 4, 5)" in refusal(SampleError, npy(pixels()[:, 0]), PHOTO)
+    assert "(n, 3, 4, 5), (n, 4, 5, 3), expected, got shape (6, 4, 5)" in refusal(
+        SampleError, npy(pixels()[:, 0]), PHOTO
+    )
 
 
 def test_a_shape_that_fits_two_layouts_is_refused(tmp_path, refusal, pixels, npy):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genbench.records import Dataset
+from genbench.definitions import Dataset
 
 CPU = torch.device("cpu")
 

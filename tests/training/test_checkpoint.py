@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from genbench.definitions import Dataset
 from genbench.errors import DeclarationError, ProtocolError, UsageError
-from genbench.records import Dataset
 from genbench.training import train
 from genbench.training.checkpoint import identity, load_state, save_state
 

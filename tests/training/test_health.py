@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from baselines.gan import GAN
+from genbench.definitions import Dataset
 from genbench.errors import DeclarationError, SampleError, TrainingError
-from genbench.records import Dataset
 from genbench.training import train
 from genbench.training.health import LossLog
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from baselines.gan import GAN
-from genbench.records import Dataset
+from genbench.definitions import Dataset
 from genbench.training import train
 from genbench.training.isolation import isolated, seed_generators
 

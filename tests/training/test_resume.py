@@ -12,8 +12,8 @@ import torch
 from baselines.gan import GAN
 from baselines.vae import VAE
 from baselines.wgan_gp import WGANGP
+from genbench.definitions import Dataset
 from genbench.protocols import Baseline
-from genbench.records import Dataset
 from genbench.training import Stop, train
 
 CPU = torch.device("cpu")

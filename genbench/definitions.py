@@ -1,0 +1,170 @@
+"""What is measured: data with its two splits, and benchmarks, the frozen protocols that say how.
+
+All are frozen. `genbench.records` holds what was found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mixture:
+    """An equal-weight mixture of isotropic Gaussians, the known truth behind a toy dataset.
+
+    Attributes
+    ----------
+    centres : (K, d) array, float64
+    std : float
+        Standard deviation of every component along every axis.
+    """
+
+    centres: NDArray[np.float64]
+    std: float
+
+    def log_prob(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Log density in nats at each row of x, shape (n, d) -> (n,)."""
+        points = np.asarray(x, dtype=np.float64)
+        k, d = self.centres.shape
+        squares = ((points[:, None, :] - self.centres[None, :, :]) ** 2).sum(axis=2)
+        exponents = -0.5 * squares / self.std**2
+        top = exponents.max(axis=1)
+        log_sum = top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))
+        return np.asarray(log_sum - math.log(k) - 0.5 * d * math.log(2 * math.pi * self.std**2))
+
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw (n, d) points."""
+        k, d = self.centres.shape
+        return np.asarray(self.centres[rng.integers(k, size=n)] + self.std * rng.standard_normal((n, d)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Real data in two disjoint splits; ``test`` is never shown to a model.
+
+    Attributes
+    ----------
+    train, test : arrays
+        Images uint8 (n, C, H, W) or vectors float32 (n, d).
+    train_labels, test_labels : (n,) int64 arrays or None
+    mixture : Mixture or None
+        The truth, where it is a known mixture.
+    """
+
+    name: str
+    train: NDArray[Any]
+    test: NDArray[Any]
+    train_labels: NDArray[np.int64] | None = None
+    test_labels: NDArray[np.int64] | None = None
+    mixture: Mixture | None = None
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256()
+        for array in (self.train, self.test, self.train_labels, self.test_labels):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        object.__setattr__(self, "fingerprint", digest.hexdigest())
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (C, H, W) or (d,)."""
+        return tuple(self.train.shape[1:])
+
+    @property
+    def log_prob(self) -> Callable[[NDArray[Any]], NDArray[np.float64]] | None:
+        """The exact log density in nats, where it is known."""
+        return None if self.mixture is None else self.mixture.log_prob
+
+    def split(self, name: Split) -> NDArray[Any]:
+        """Return the samples of a split."""
+        return self.train if name == "train" else self.test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """One metric of a benchmark, as ``fd@digits-cnn.pool`` in its TOML.
+
+    Attributes
+    ----------
+    n : int or None
+        Score only this many samples of each set (for metrics whose cost grows fast); the n is recorded.
+    options : mapping
+        Keyword options that differ from the metric's declaration.
+    """
+
+    metric: str
+    extractor: str
+    layer: str
+    n: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The name in the TOML, for example ``fd@digits-cnn.pool``."""
+        return f"{self.metric}@{self.extractor}.{self.layer}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a baseline may spend on a benchmark, and its recipe there."""
+
+    steps: int
+    batch: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """A frozen protocol: data, metrics, sample sizes, seeds and budgets. A change in any of them is a new version."""
+
+    name: str
+    version: int
+    quick: bool
+    dataset: str
+    n: int
+    seeds: tuple[int, ...]
+    checkpoints: int
+    primary: str
+    metrics: tuple[MetricSpec, ...]
+    curve: tuple[str, ...]
+    baselines: Mapping[str, Budget]
+    summary: str = ""
+
+    @property
+    def id(self) -> str:
+        """``digits@1``, or ``digits@1-quick`` for its smaller form, which is never mixed with the full one."""
+        return f"{self.name}@{self.version}" + ("-quick" if self.quick else "")
+
+    def evaluation_steps(self, baseline: str) -> tuple[int, ...]:
+        """Return the updates after which a baseline is scored, evenly spaced, the last at the end of its budget."""
+        steps = self.baselines[baseline].steps
+        return tuple(sorted({max(1, round(steps * (i + 1) / self.checkpoints)) for i in range(self.checkpoints)}))
+
+
+def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
+    """Sha256 of everything that decides a benchmark's numbers except the sampler.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+        Its metrics, sample sizes and data count; seeds, budgets and the summary do not (they are the sampler's).
+    **fingerprints : str
+        Of the dataset and the extractors.
+    """
+    definition = asdict(benchmark)
+    for name in ("seeds", "baselines", "summary", "checkpoints", "curve"):
+        del definition[name]
+    text = json.dumps({"benchmark": definition, **fingerprints}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
