@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from genbench.definitions import Benchmark
 from genbench.records import Better, Run, Score
-from genbench.stats.jackknife import half_width
+from genbench.stats.jackknife import GROUPS, half_width
 from genbench.stats.seeds import Spread, across_seeds, wilson_interval
 
 LEADERBOARD_COLUMNS = [
@@ -74,34 +75,37 @@ def spread_of(cell: Cell) -> tuple[Spread, str]:
     return one, "none" if only.low is None else "samples"
 
 
-def _badness(spread: Spread, better: Better, null: float | None) -> tuple[float, float] | None:
-    """Interval of a quantity that is lower for better scores, or None where it cannot be ranked."""
-    low = spread.mean if spread.low is None else spread.low
-    high = spread.mean if spread.high is None else spread.high
-    if better == "lower":
-        return low, high
-    if better == "higher":
-        return -high, -low
-    if null is None:
-        return None
-    ends = (abs(low - null), abs(high - null))
-    return (0.0 if low <= null <= high else min(ends)), max(ends)
-
-
 def ranks(cells: Sequence[Cell], better: Better) -> dict[str, int]:
     """Rank the models whose every run has a score.
 
-    A model's rank is one more than the number of models whose whole interval is better than its whole interval:
-    models that the data cannot tell apart may share a rank.
+    A model's rank is one more than the number of models that are better by Welch's t test (two-sided 5%, one pair at a
+    time): models that the data cannot tell apart may share a rank. The unit is the training seed; a single run
+    counts with the standard error of its samples instead, and without one as exact.
     """
-    intervals = {}
+    spreads = {}
     for cell in cells:
-        if cell.failed or not cell.scores:
+        null = _mean_of(cell, "null")
+        distance = _distance(better, null)
+        if cell.failed or not cell.scores or distance is None:
             continue
-        interval = _badness(spread_of(cell)[0], better, _mean_of(cell, "null"))
-        if interval is not None:
-            intervals[cell.model] = interval
-    return {m: 1 + sum(other[1] < mine[0] for other in intervals.values()) for m, mine in intervals.items()}
+        spread = across_seeds([distance(s.estimate.best) for s in cell.scores if s.estimate is not None])
+        spreads[cell.model] = replace(spread, std_error=spread.std_error or _mean_of(cell, "std_error") or 0.0)
+    return {
+        model: 1 + sum(_better(other, mine) for name, other in spreads.items() if name != model)
+        for model, mine in spreads.items()
+    }
+
+
+def _better(one: Spread, other: Spread) -> bool:
+    """Whether one mean is below another by Welch's t test, Welch-Satterthwaite degrees of freedom."""
+    variances = [(s.std_error or 0.0) ** 2 for s in (one, other)]
+    total = sum(variances)
+    if total == 0:
+        return one.mean < other.mean
+    # A single run's error comes from the jackknife over 20 groups: 19 degrees of freedom.
+    weights = [v**2 / (s.n - 1 if s.n > 1 else GROUPS - 1) for v, s in zip(variances, (one, other), strict=True)]
+    threshold = float(stdtrit(total**2 / sum(weights), 0.975))
+    return other.mean - one.mean > threshold * math.sqrt(total)
 
 
 def _mean_of(cell: Cell, field: str) -> float | None:

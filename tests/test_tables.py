@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import stdtrit
+from scipy.stats import ttest_ind
 
 from genbench.records import Run
 from genbench.tables import generalization, leaderboard, primary_order, stability
@@ -68,6 +69,28 @@ def test_a_score_to_match_is_ranked_by_its_distance_from_real_data() -> None:
         for seed, value in enumerate(values)
     ]
     assert list(leaderboard(runs)["model"]) == ["near", "under", "over"]
+
+
+def test_ranks_are_those_of_scipys_welch_test() -> None:
+    """A model is outranked exactly where scipy's two-sided Welch test has p < .05 against a better one."""
+    rng = np.random.default_rng(3)
+    values = {f"m{i}": list(rng.normal(i / 3, 1 + i % 2, size=2 + i % 3)) for i in range(8)}
+    runs = [run for model, scores in values.items() for run in trainings(model, scores)]
+    table = leaderboard(runs)
+    for model, mine in values.items():
+        better = [m for m, v in values.items() if np.mean(v) < np.mean(mine) and welch(v, mine) < 0.05]
+        assert row(table, split="test", model=model)["rank"] == 1 + len(better)
+
+
+def welch(a: list[float], b: list[float]) -> float:
+    """The p value of scipy's Welch test."""
+    return float(ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def test_single_runs_are_ranked_by_the_errors_of_their_samples() -> None:
+    runs = [make_run(seed=None, sampler=m, value=v) for m, v in (("a", 1.0), ("b", 1.3), ("c", 1.5))]
+    table = leaderboard(runs)  # std_error .125 each: a difference of 1.96 * .18 = .36 to .40 is needed
+    assert [row(table, split="test", model=m)["rank"] for m in "abc"] == [1, 1, 2]
 
 
 def test_a_failed_run_is_counted_and_neither_averaged_nor_ranked() -> None:

@@ -53,7 +53,8 @@ def precision(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) 
     Notes
     -----
     Distances on the edge count (<=). The standard error is the deviation over 50 random halves of both sets, 1.2 to
-    1.3 times the true one; the interval holds the Wilson interval of the share; none below 2 (k + 1) samples. A few outliers in the reference lift the score.
+    1.3 times the true one; the interval holds the Wilson interval of the share; none below 2 (k + 1) samples. A few
+    outliers in the reference lift the score.
     O((n + m)^2 d) operations, memory in blocks of 64 MiB.
 
     References
