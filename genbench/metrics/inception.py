@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import ndtri
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, deletions
+from genbench.stats.jackknife import LEVEL, group_count, group_labels
 
 
 def inception_score(*, generated: Any) -> Estimate:
@@ -65,7 +66,7 @@ def inception_score(*, generated: Any) -> Estimate:
     bias = float((p.var(dim=0)[seen] / shares[seen]).sum()) / (2 * n)
     log_score = float(divergences.mean())
     log_error = float(divergences.std()) / math.sqrt(n)
-    width = float(stats.norm.ppf(0.5 + LEVEL / 2)) * log_error
+    width = float(ndtri(0.5 + LEVEL / 2)) * log_error
     debiased = math.exp(log_score + bias)
     return Estimate(
         value=_within(math.exp(log_score), classes),
@@ -121,14 +122,17 @@ def _within(score: float, classes: int) -> float:
 
 
 def _replicates(p: Tensor, negative_entropies: Tensor) -> tuple[float, ...]:
-    """Scores without each group, from ``log IS = mean_i sum p log p - sum q log q``."""
-    scores = []
-    for (keep,) in deletions(len(p)):
-        kept = torch.from_numpy(keep).to(p.device)
-        q = p[kept].mean(dim=0)
-        log_score = float(negative_entropies[kept].mean() - torch.special.xlogy(q, q).sum())
-        scores.append(_within(math.exp(log_score), p.shape[1]))
-    return tuple(scores)
+    """Scores without each group, from ``log IS = mean_i sum p log p - sum q log q`` and sums over the groups."""
+    n, groups = len(p), group_count(len(p))
+    if not groups:
+        return ()
+    members = one_hot(torch.from_numpy(group_labels(n, groups)), groups).to(p.device, p.dtype).T
+    # A product in place of a scatter, whose order of addition is not fixed on a GPU.
+    kept = n - members.sum(dim=1, keepdim=True)
+    q = ((p.sum(dim=0) - members @ p) / kept).clamp(min=0)  # a class of one group only must not round below 0
+    negative = (negative_entropies.sum() - members @ negative_entropies) / kept[:, 0]
+    log_scores = negative - torch.special.xlogy(q, q).sum(dim=1)
+    return tuple(_within(math.exp(log_score), p.shape[1]) for log_score in log_scores.tolist())
 
 
 IS = Metric(
