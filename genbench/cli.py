@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     listing = verbs.add_parser("list", help="list benchmarks, metrics, extractors, datasets and baselines")
     listing.add_argument("kind", nargs="?", choices=KINDS, help="only this kind")
     listing.set_defaults(call=_list)
+    explain = verbs.add_parser("explain", help="say what a metric measures, how, and when it fails")
+    explain.add_argument("metric", help="a name from 'genbench list metrics'")
+    explain.set_defaults(call=_explain)
     doctor = verbs.add_parser("doctor", help="check versions, devices, weights and the cache")
     doctor.set_defaults(call=_doctor)
     return top
@@ -189,20 +192,19 @@ def _print_scores(run: Run, benchmark: Benchmark, args: argparse.Namespace) -> N
 
 
 def _list(args: argparse.Namespace) -> int:
-    from genbench import registry
-    from genbench.benchmarks import benchmark_names, load_benchmark
+    from genbench.explain import listing
 
-    kinds = [args.kind] if args.kind else KINDS
-    for kind in kinds:
-        if len(kinds) > 1:
+    for kind in [args.kind] if args.kind else KINDS:
+        if not args.kind:
             print(f"{kind}:")
-        if kind == "benchmarks":
-            rows = [(b.id, b.summary) for b in map(load_benchmark, benchmark_names())]
-        else:
-            entries = getattr(registry, kind.upper()).entries().values()
-            rows = [(e.name, e.summary or f"{e.target} ({e.provider})") for e in entries]
-        for name, summary in rows:
-            print(f"  {name:18} {summary}")
+        print("\n".join(listing(kind, details=bool(args.kind))))
+    return EXIT_OK
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from genbench.explain import explanation
+
+    print(explanation(args.metric))
     return EXIT_OK
 
 

@@ -94,10 +94,14 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec:
-    """One metric of a benchmark, as ``fd@digits-cnn.pool`` in its TOML.
+    """One metric of a benchmark, as ``fd@digits-cnn.pool`` or ``fd:mode=analytic@digits-cnn.pool`` in its TOML.
 
     Attributes
     ----------
+    metric : str
+        Name in the registry.
+    label : str
+        The name with the options that stand in the key, ``fd:mode=analytic``: two forms of one metric differ by it.
     n : int or None
         Score only this many samples of each set (for metrics whose cost grows fast); the n is recorded.
     options : mapping
@@ -107,13 +111,17 @@ class MetricSpec:
     metric: str
     extractor: str
     layer: str
+    label: str = ""
     n: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.metric)
 
     @property
     def key(self) -> str:
         """The name in the TOML, for example ``fd@digits-cnn.pool``."""
-        return f"{self.metric}@{self.extractor}.{self.layer}"
+        return f"{self.label}@{self.extractor}.{self.layer}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

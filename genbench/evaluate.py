@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from genbench.records import Estimate, Run, Score
 from genbench.registry import DATASETS, EXTRACTORS, METRICS, unknown_name
 from genbench.sampling.blocks import FiniteSampler, draw_samples
 from genbench.sampling.files import load_samples
+from genbench.stats.resampling import resampled_estimate
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 
@@ -190,7 +191,7 @@ class Evaluator:
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
         return Score(
-            metric=spec.metric,
+            metric=spec.label,
             space=f"{spec.extractor}.{spec.layer}",
             fingerprint=self.extractors[spec.extractor].fingerprint,
             split=split,
@@ -218,16 +219,23 @@ class Evaluator:
                 given[need] = real(need)
             else:
                 given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
-        found = metric.compute(**given, **{**metric.options, **spec.options})
-        estimate = found if isinstance(found, Estimate) else Estimate(value=float(found))
-        numbers = (estimate.value, estimate.debiased, estimate.std_error, estimate.low, estimate.high)
-        if not all(number is None or math.isfinite(number) for number in numbers):
-            raise ConvergenceError(f"{metric.name}: the result is not finite ({estimate.value}).")
-        return estimate
+        compute = partial(metric.compute, **{**metric.options, **spec.options})
+        found = compute(**given)
+        if not isinstance(found, Estimate):
+            tables = {name: value for name, value in given.items() if isinstance(value, Features)}
+            others = {name: value for name, value in given.items() if name not in tables}
+            draw = derive_seed(seed, "metrics")
+            found = resampled_estimate(float(found), compute, tables, others, method=metric.uncertainty, seed=draw)
+        return _finite(metric.name, found)
 
     def _null(self, spec: MetricSpec, split: Split | None) -> float | None:
-        """What a perfect generator scores at this n: one split's real data played as generated, against the other's."""
+        """What a perfect generator scores at this n: one split's real data played as generated, against the other's.
+
+        A metric that is given both splits has no third set of real data to play with, and says itself what it expects.
+        """
         key = (spec.key, split)
+        if self.metrics[spec.key].needs & set(SPLITS):
+            return None
         if key not in self._nulls:
             player: Split = "train" if split == "test" else "test"
             try:
@@ -236,6 +244,13 @@ class Evaluator:
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None
         return self._nulls[key]
+
+
+def _finite(metric: str, estimate: Estimate) -> Estimate:
+    numbers = (estimate.value, estimate.debiased, estimate.std_error, estimate.low, estimate.high, estimate.null)
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise ConvergenceError(f"{metric}: the result is not finite ({estimate.value}).")
+    return estimate
 
 
 def score(

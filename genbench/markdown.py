@@ -10,10 +10,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.definitions import Benchmark
-from genbench.records import Run, Score
+from genbench.records import ARROWS, Run, Score
 from genbench.tables import generalization, leaderboard, primary_order, stability
-
-ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 Better = Literal["lower", "higher", "match"]
 """Which way a score improves. ``match``: it is best where real data score, as an entropy is."""
 
+ARROWS: dict[str, str] = {"lower": "↓", "higher": "↑", "match": "≈"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:

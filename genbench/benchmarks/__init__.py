@@ -126,13 +126,33 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _spec(key: str, options: Mapping[str, Any], who: str) -> MetricSpec:
-    """Parse ``"fd@digits-cnn.pool" = {n = 500, k = 3}``; ``n`` is the sample size, the rest goes to the metric."""
-    metric, at, space = key.partition("@")
+    """Parse ``"fd:mode=analytic@digits-cnn.pool" = {n = 500}``; ``n`` is the sample size, the rest are options."""
+    label, at, space = key.partition("@")
     extractor, dot, layer = space.rpartition(".")
     if not (at and dot and extractor and layer):
         raise DeclarationError(f"benchmark {who}: metrics are named 'metric@extractor.layer', got {key!r}.")
-    bound = dict(options)
-    return MetricSpec(metric=metric, extractor=extractor, layer=layer, n=bound.pop("n", None), options=bound)
+    metric, colon, inline = label.rpartition(":")
+    if not colon or "=" not in inline:
+        metric, inline = label, ""
+    bound = {**_inline_options(inline, key), **options}
+    n = bound.pop("n", None)
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise DeclarationError(f"benchmark {who}: {key}: n must be a whole number of at least 1, got {n!r}.")
+    return MetricSpec(metric=metric, label=label, extractor=extractor, layer=layer, n=n, options=bound)
+
+
+def _inline_options(text: str, key: str) -> dict[str, Any]:
+    """Parse ``mode=analytic,k=3``: values are TOML numbers or booleans, and words without quotes."""
+    options: dict[str, Any] = {}
+    for part in text.split(",") if text else ():
+        name, equals, value = part.partition("=")
+        if not (name and equals and value):
+            raise DeclarationError(f"metric {key!r}: options are written 'name:option=value,...', got {part!r}.")
+        try:
+            options[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[name] = value
+    return options
 
 
 def _check(benchmark: Benchmark, who: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
@@ -70,6 +72,10 @@ class Features:
             self._memory[key] = compute()
         found: T = self._memory[key]
         return found
+
+    def select(self, keep: NDArray[np.bool_]) -> Features:
+        """Return the rows where ``keep``, an (n,) bool array, is True."""
+        return Features(self.values[torch.from_numpy(keep).to(self.values.device)])
 
     def head(self, n: int) -> Features:
         """Return the first n rows, remembered, so that metrics with the same n share what they compute."""

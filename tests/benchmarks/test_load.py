@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.benchmarks import benchmark_names, load_benchmark, restrict
+from genbench.benchmarks import benchmark_names, load_benchmark, restrict, with_metrics
 from genbench.errors import GenbenchError, UnknownNameError, UsageError
 from genbench.registry import BASELINES, METRICS
 
@@ -66,6 +66,34 @@ def test_quick_changes_only_what_it_names(tmp_path: Path) -> None:
     benchmark = load_benchmark(written(tmp_path, RIGHT), quick=True)
     gan = benchmark.baselines["gan"]
     assert (benchmark.id, benchmark.n, gan.steps, gan.batch) == ("mine@2-quick", 50, 5, 8)
+
+
+def test_options_can_stand_in_the_key_and_tell_two_forms_apart(tmp_path: Path) -> None:
+    text = RIGHT.replace('"w2@identity.pool" = { n = 50 }', '"precision:k=7,n=60@identity.pool" = {}')
+    benchmark = load_benchmark(written(tmp_path, text))
+    form = benchmark.metrics[1]
+    assert (form.metric, form.label, form.n, dict(form.options)) == ("precision", "precision:k=7,n=60", 60, {"k": 7})
+    assert form.key == "precision:k=7,n=60@identity.pool"
+
+
+def test_values_of_options_are_numbers_words_or_truth_values() -> None:
+    benchmark = with_metrics(load_benchmark("ring8"), ["fd:mode=analytic,x=1.5,y=true@identity.pool"])
+    assert benchmark.metrics[-1].options == {"mode": "analytic", "x": 1.5, "y": True}
+
+
+def test_a_module_can_stand_in_the_key_with_and_without_options() -> None:
+    plain, optioned = with_metrics(load_benchmark("ring8"), ["my:M@identity.pool", "my:M:k=2@identity.pool"]).metrics[
+        -2:
+    ]
+    assert (plain.metric, dict(plain.options)) == ("my:M", {})
+    assert (optioned.metric, dict(optioned.options)) == ("my:M", {"k": 2})
+
+
+@pytest.mark.parametrize("key", ["fd:mode=@identity.pool", "fd:=3@identity.pool", "fd:n=0@identity.pool", "fd@", "fd"])
+def test_malformed_keys_are_refused(key: str) -> None:
+    with pytest.raises(GenbenchError) as caught:
+        with_metrics(load_benchmark("ring8"), [key])
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""``genbench list`` and ``genbench explain``: what there is, and what a number means."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from genbench import registry
+from genbench.benchmarks import benchmark_names, load_benchmark
+from genbench.metrics.catalogue import describe, read_catalogue
+from genbench.records import ARROWS
+from genbench.registry import METRICS
+
+DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "match": "best where real data score"}
+
+
+def listing(kind: str, *, details: bool) -> Iterator[str]:
+    """Yield a line for every registered object of a kind, without importing any of them.
+
+    Parameters
+    ----------
+    kind : str
+        ``benchmarks``, ``metrics``, ``extractors``, ``datasets``, ``baselines`` or ``samplers``.
+    details : bool
+        For metrics: unit, needs, options and source too.
+    """
+    if kind == "benchmarks":
+        for benchmark in map(load_benchmark, benchmark_names()):
+            yield f"  {benchmark.id:19} {benchmark.summary}"
+        return
+    known = read_catalogue() if kind == "metrics" else {}
+    for entry in getattr(registry, kind.upper()).entries().values():
+        arrow = f"{ARROWS[known[entry.name]['better']]} " if entry.name in known else ""
+        yield f"  {entry.name:19} {arrow}{entry.summary or f'{entry.target} ({entry.provider})'}"
+        if details and entry.name in known:
+            yield from (f"{'':24}{line}" for line in _facts(known[entry.name]))
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    """What a declaration says, in lines."""
+    ideal = "" if facts["ideal"] is None else f", ideal {facts['ideal']:g}"
+    options = ", ".join(f"{key}={value}" for key, value in facts["options"].items())
+    return [
+        f"{DIRECTIONS[facts['better']]}{ideal}, in {facts['unit']}",
+        f"reads the {facts['space']} layer; needs {', '.join(facts['needs'])}; options: {options or 'none'}",
+        f"uncertainty: {facts['uncertainty']}",
+        f"source: {facts['source']}",
+    ]
+
+
+def explanation(name: str) -> str:
+    """Return what a metric measures, its estimator, bias, cost, failure cases and sources, from its docstring.
+
+    Parameters
+    ----------
+    name : str
+        A registered metric, or ``module:attr``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such metric.
+    """
+    metric = METRICS.load(name)
+    head = [f"{name} {ARROWS[metric.better]}", *_facts(describe(metric))]
+    return "\n".join([*head, "", inspect.getdoc(metric.compute) or "It has no documentation.", ""])
