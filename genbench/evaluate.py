@@ -13,24 +13,23 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from genbench.benchmarks import load_benchmark
 from genbench.cache import FeatureCache
 from genbench.definitions import Benchmark, Dataset, MetricSpec, Split, protocol_hash
-from genbench.devices import metric_device, resolve_device
+from genbench.devices import resolve_device
 from genbench.errors import ConvergenceError, DeclarationError, SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.protocols import FeatureExtractor, Sampler
+from genbench.protocols import Sampler
 from genbench.provenance import provenance
 from genbench.randomness import derive_seed
 from genbench.records import Estimate, Run, Score
-from genbench.registry import DATASETS, EXTRACTORS, METRICS, unknown_name
+from genbench.registry import DATASETS, METRICS, unknown_name
 from genbench.sampling.blocks import FiniteSampler, draw_samples
 from genbench.sampling.files import load_samples
+from genbench.spaces import Spaces
 from genbench.stats.resampling import resampled_estimate
 
 SPLITS: tuple[Split, Split] = ("train", "test")
@@ -56,18 +55,11 @@ class Evaluator:
     def __init__(self, benchmark: Benchmark, *, device: str = "auto", cache: FeatureCache | None = None) -> None:
         self.benchmark = benchmark
         self.device = resolve_device(device)
-        self.cache = cache or FeatureCache(None)
         self.dataset = cast(Dataset, DATASETS.load(benchmark.dataset)())
-        self.extractors = {
-            name: self._extractor(name) for name in dict.fromkeys(s.extractor for s in benchmark.metrics)
-        }
+        names = [spec.extractor for spec in benchmark.metrics]
+        self.spaces = Spaces(names, self.dataset, device=self.device, cache=cache or FeatureCache(None))
         self.metrics = {spec.key: self._metric(spec) for spec in benchmark.metrics}
-        self._real: dict[tuple[str, Split], Mapping[str, Features]] = {}
         self._nulls: dict[tuple[str, Split | None], float | None] = {}
-
-    def _extractor(self, name: str) -> FeatureExtractor:
-        factory = EXTRACTORS.load(name)
-        return cast(FeatureExtractor, factory(event_shape=self.dataset.event_shape, device=self.device))
 
     def _metric(self, spec: MetricSpec) -> Metric:
         """Load a metric and refuse, before any sample is drawn, what could not work later."""
@@ -75,7 +67,7 @@ class Evaluator:
         if not isinstance(metric, Metric):
             raise DeclarationError(f"metric {spec.metric!r}: a genbench.Metric expected, got {type(metric).__name__}.")
         metric.check_options(spec.options)
-        layers = self.extractors[spec.extractor].layers
+        layers = self.spaces.extractors[spec.extractor].layers
         if spec.layer not in layers:
             raise unknown_name(f"layer of {spec.extractor}", spec.layer, layers)
         if metric.space == "logits" and spec.layer != "logits":
@@ -96,7 +88,7 @@ class Evaluator:
     @cached_property
     def protocol(self) -> str:
         """Sha256 of everything that decides the numbers except the sampler."""
-        fingerprints = {f"extractor {name}": e.fingerprint for name, e in self.extractors.items()}
+        fingerprints = {f"extractor {name}": e.fingerprint for name, e in self.spaces.extractors.items()}
         return protocol_hash(self.benchmark, dataset=self.dataset.fingerprint, **fingerprints)
 
     def record(
@@ -159,27 +151,12 @@ class Evaluator:
         """
         wanted = set(self.metrics) if only is None else set(only)
         specs = [spec for spec in self.benchmark.metrics if spec.key in wanted]
-        generated = {name: self._features(samples, name) for name in dict.fromkeys(s.extractor for s in specs)}
+        generated = {name: self.spaces.features(samples, name) for name in dict.fromkeys(s.extractor for s in specs)}
         scores: list[Score] = []
         for spec in specs:
             splits = SPLITS if "reference" in self.metrics[spec.key].needs else (None,)
             scores += [self._score(spec, generated[spec.extractor], split, seed=seed) for split in splits]
         return tuple(scores)
-
-    def _features(self, samples: Tensor, extractor: str, *, cached: bool = False) -> Mapping[str, Features]:
-        moved, built = samples.to(self.device), self.extractors[extractor]
-        layers = self.cache.extract(built, moved) if cached else built.extract(moved)
-        place = metric_device(self.device)
-        return {layer: Features(values.to(place)) for layer, values in layers.items()}
-
-    def real(self, extractor: str, split: Split) -> Mapping[str, Features]:
-        """Features of a split of the real data, in a fixed random order, so that its first n are a fair subset."""
-        if (extractor, split) not in self._real:
-            array = self.dataset.split(split)
-            order = np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))
-            samples = torch.from_numpy(np.ascontiguousarray(array[order]))
-            self._real[extractor, split] = self._features(samples, extractor, cached=True)
-        return self._real[extractor, split]
 
     def _score(self, spec: MetricSpec, generated: Mapping[str, Features], split: Split | None, *, seed: int) -> Score:
         metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
@@ -193,7 +170,7 @@ class Evaluator:
         return Score(
             metric=spec.label,
             space=f"{spec.extractor}.{spec.layer}",
-            fingerprint=self.extractors[spec.extractor].fingerprint,
+            fingerprint=self.spaces.extractors[spec.extractor].fingerprint,
             split=split,
             unit=metric.unit,
             better=metric.better,
@@ -209,7 +186,7 @@ class Evaluator:
         metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
 
         def real(side: Split) -> Features:
-            return self.real(spec.extractor, side)[spec.layer].head(n)
+            return self.spaces.real(spec.extractor, side)[spec.layer].head(n)
 
         given: dict[str, Any] = {"generated": generated.head(n)}
         for need in metric.needs - {"generated"}:
@@ -239,7 +216,7 @@ class Evaluator:
         if key not in self._nulls:
             player: Split = "train" if split == "test" else "test"
             try:
-                played = self._estimate(spec, self.real(spec.extractor, player)[spec.layer], split, seed=0)
+                played = self._estimate(spec, self.spaces.real(spec.extractor, player)[spec.layer], split, seed=0)
                 self._nulls[key] = played.value
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None

@@ -50,7 +50,7 @@ def declare(compute: object, **changes: object) -> Metric:
 
 def test_one_pass_serves_every_metric() -> None:
     evaluator = with_metrics(spec("fd"), spec("w2"), spec("coverage"))
-    inner, calls = evaluator.extractors["identity"], []
+    inner, calls = evaluator.spaces.extractors["identity"], []
 
     class Counting:
         name, fingerprint, layers = inner.name, inner.fingerprint, inner.layers
@@ -59,7 +59,7 @@ def test_one_pass_serves_every_metric() -> None:
             calls.append(len(samples))
             return inner.extract(samples)
 
-    evaluator.extractors["identity"] = Counting()
+    evaluator.spaces.extractors["identity"] = Counting()
     samples = evaluator.draw(GaussianSampler(), seed=0)
     evaluator.score(samples, seed=0)
     evaluator.score(samples, seed=0)
