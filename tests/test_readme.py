@@ -83,6 +83,9 @@ def test_the_python_blocks_run(
     names["test_the_generator_has_not_become_worse"]()
     printed = capsys.readouterr().out
     assert "fd@digits-cnn.pool test" in printed
+    for _, _, text in BLOCKS:
+        for line in re.findall(r"^# (n=.*)$", text, flags=re.MULTILINE):
+            assert line in printed, "the README shows what its code prints"
 
 
 def test_nothing_else_is_in_a_block() -> None:
