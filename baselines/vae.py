@@ -136,7 +136,10 @@ class VAETrainer:
 
 
 class VAESampler:
-    """z ~ N(0, I) decoded: locations of p(x | z), or draws from it. Images are kept in [-1, 1]."""
+    """z ~ N(0, I) decoded: locations of p(x | z), or draws from it. Images are kept in [-1, 1].
+
+    Its density can be had too, in model units: it is a `genbench.metrics.likelihood.LatentModel`.
+    """
 
     name = "vae"
 
@@ -160,6 +163,18 @@ class VAESampler:
             if self._levels is not None:
                 x = snap(x, self._levels)
         return x.clamp(-1, 1) if self._image else x
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z | x): (b, *event) -> twice (b, latent)."""
+        mean, log_var = self._network.encoder(x).chunk(2, dim=1)
+        return mean, log_var
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x | z) in nats, of a density or of levels: (b, *event), (b, latent) -> (b,)."""
+        location = self._network.decoder(z)
+        if self._levels is None:
+            return gaussian(x, location, self._network.log_width)
+        return discretized_logistic(x, location, self._network.log_width, self._levels)
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.errors import SampleError
+
 Split = Literal["train", "test"]
 
 
@@ -36,6 +38,9 @@ class Mixture:
         """Log density in nats at each row of x, shape (n, d) -> (n,)."""
         points = np.asarray(x, dtype=np.float64)
         k, d = self.centres.shape
+        if points.ndim != 2 or points.shape[1] != d:
+            # Numpy would broadcast (n, 1) against the centres, to a number that means nothing.
+            raise SampleError(f"mixture: points of shape (n, {d}) expected, got {points.shape}.")
         squares = ((points[:, None, :] - self.centres[None, :, :]) ** 2).sum(axis=2)
         exponents = -0.5 * squares / self.std**2
         top = exponents.max(axis=1)

@@ -11,6 +11,14 @@ import pytest
 
 
 @pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Two threads that wait for each other on a busy machine are many times slower than one."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_network() -> Iterator[None]:
     """Refuse every connection that would leave the machine."""
     connect = socket.socket.connect

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from genbench.definitions import Dataset, Mixture, protocol_hash
-from genbench.errors import ProtocolError
+from genbench.errors import ProtocolError, SampleError
 from genbench.records import Run
 from tests.makers import make_benchmark, make_estimate, make_run, make_score
 
@@ -80,6 +80,11 @@ def test_mixture_log_prob_of_one_component_is_the_gaussian_density() -> None:
     x = np.array([[1.0, -2.0], [2.0, -2.0]])
     expected = -math.log(2 * math.pi * 0.25) - np.array([0.0, 2.0])
     np.testing.assert_allclose(mixture.log_prob(x), expected, rtol=1e-14)
+
+
+def test_mixture_log_prob_refuses_points_of_another_width() -> None:
+    with pytest.raises(SampleError, match=r"\(n, 2\) expected, got \(5, 1\)"):
+        Mixture(centres=np.zeros((3, 2)), std=1.0).log_prob(np.zeros((5, 1)))
 
 
 def test_the_protocol_depends_on_what_decides_numbers_and_on_nothing_else() -> None:

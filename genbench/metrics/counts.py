@@ -34,6 +34,29 @@ def kl_of_shares(p: Floats, q: Floats) -> float:
     return float(special.rel_entr(p, q).sum())
 
 
+def js_of_shares(p: Floats, q: Floats) -> float:
+    """Jensen-Shannon divergence in nats of shares (K,) that sum to one; in [0, log 2]."""
+    middle = (p + q) / 2
+    return min(max(0.0, (kl_of_shares(p, middle) + kl_of_shares(q, middle)) / 2), math.log(2))
+
+
+def js_bias(first: Counts, second: Counts) -> float:
+    """First-order bias in nats of `js_of_shares` at the shares of two samples of counts (K,).
+
+    The second derivative by a share p is ``1/(2p) - 1/(2(p + q))`` and there are no mixed ones, so with the variance
+    p(1 - p)/n the bias is ``sum (1 - p) (1/2 - p/(2(p + q))) / (2n)``, and likewise for the other sample. Equal shares
+    make it ``(K - 1)/8 (1/n + 1/m)``.
+    """
+    shares = first / first.sum(), second / second.sum()
+    total = shares[0] + shares[1]
+    bias = 0.0
+    for counts, share in zip((first, second), shares, strict=True):
+        seen = counts > 0
+        bend = (1 - share[seen]) * (0.5 - share[seen] / (2 * total[seen]))
+        bias += float(bend.sum()) / (2 * int(counts.sum()))
+    return bias
+
+
 def entropy_of_counts(counts: Counts) -> float:
     """Plug-in entropy ``-sum (c/n) log(c/n)`` in nats of counts (K,). Biased down by about (K - 1)/(2n)."""
     return float(special.entr(counts / counts.sum()).sum())

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences: of densities from nearest neighbours, and of class shares from counts."""
+"""Kullback-Leibler divergences of densities, from the distances of nearest neighbours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.metrics.counts import Counts, homogeneity_p_value, kl_of_shares, predicted_classes
-from genbench.metrics.distances import check_widths, neighbours_among, neighbours_within
+from genbench.metrics.distances import neighbours_among, neighbours_within
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.metrics.projection import whiten
@@ -22,7 +21,6 @@ from genbench.stats.jackknife import deletions, jackknife_estimate
 
 FAR = 10.0
 FAR_SHARE = 0.01
-SAMPLES_PER_CLASS = 20
 
 
 def kl_knn(
@@ -100,71 +98,6 @@ def kl_knn(
     return jackknife_estimate(float(value), replicates, sizes=sizes, extra=extra, notes=notes)
 
 
-def kl_class(*, generated: Any, reference: Any) -> Estimate:
-    """Kullback-Leibler divergence of class shares, KL(generated || reference), classes by a classifier.
-
-    Parameters
-    ----------
-    generated, reference : Features or (n, K), (m, K) arrays
-        Logits; a sample's class is the largest.
-
-    Returns
-    -------
-    Estimate
-        In nats, lower is better, ideal 0. ``debiased`` subtracts the first-order bias of both sets and may be
-        negative. ``null`` is the expectation for a perfect generator, (K - 1)/2 (1/n + 1/m) for K classes in
-        the reference. ``extra``: ``p_value`` of a G-test of equal shares; ``classes_seen``; ``bound``, below which the
-        value cannot be, given the classes seen.
-
-    Raises
-    ------
-    SampleError
-        If the numbers of classes differ or are below 2.
-
-    Notes
-    -----
-    Where a generated class is absent from the reference, 0.5 is added to every count of the reference (Jeffreys), and
-    a note says so. Bias: (K_seen - 1)/(2n) from the generated shares p and (sum p/q - 1)/(2m) from the reference's q.
-    O((n + m) K).
-
-    References
-    ----------
-    Srivastava et al. 2017 (VEEGAN), arXiv:1705.07761, section 4, "reverse KL"; bias: Miller 1955.
-    """
-    generated, reference = Features.of(generated), Features.of(reference)
-    check_widths("kl_class", generated, reference)
-    ours, theirs = predicted_classes("kl_class", generated), predicted_classes("kl_class", reference)
-    classes, sizes = generated.d, (generated.n, reference.n)
-    counts, reference_counts = (np.bincount(c, minlength=classes) for c in (ours, theirs))
-    p, q = _shares(counts, reference_counts)
-    seen = int((counts > 0).sum())
-    value = kl_of_shares(p, q)
-    bias = (seen - 1) / (2 * generated.n) + (float((p / q)[counts > 0].sum()) - 1) / (2 * reference.n)
-    replicates = [
-        kl_of_shares(*_shares(np.bincount(ours[a], minlength=classes), np.bincount(theirs[b], minlength=classes)))
-        for a, b in deletions(*sizes)
-    ]
-    present = int((reference_counts > 0).sum())
-    notes = []
-    if ((counts > 0) & (reference_counts == 0)).any():
-        notes.append("a generated class is absent from the reference, whose counts are smoothed by 0.5")
-    if generated.n < SAMPLES_PER_CLASS * classes:
-        notes.append(f"p_value needs {SAMPLES_PER_CLASS} samples a class, got {generated.n} for {classes} classes")
-    return jackknife_estimate(
-        value,
-        replicates,
-        sizes=sizes,
-        debiased=value - bias,
-        null=(present - 1) / 2 * (1 / generated.n + 1 / reference.n),
-        extra={
-            "p_value": homogeneity_p_value(counts, reference_counts),
-            "classes_seen": float(seen),
-            "bound": -math.log1p(-float(q[counts == 0].sum())),
-        },
-        notes=notes,
-    )
-
-
 Divergence = Callable[[NDArray[np.bool_] | None, NDArray[np.bool_] | None], tuple[Tensor, Tensor, Tensor]]
 
 
@@ -202,13 +135,6 @@ def _zero_share(distances: Tensor) -> float:
     return float((distances[:, 0] == 0).double().mean())
 
 
-def _shares(counts: Counts, reference_counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both sets' shares; the reference's are smoothed where it lacks a class that was generated."""
-    lacking = bool(((counts > 0) & (reference_counts == 0)).any())
-    weights = reference_counts + (0.5 if lacking else 0.0)
-    return counts / counts.sum(), weights / weights.sum()
-
-
 KL_KNN = Metric(
     name="kl_knn",
     compute=kl_knn,
@@ -230,14 +156,4 @@ KL_KNN_REVERSE = Metric(
     uncertainty="jackknife",
     source="Wang, Kulkarni and Verdú 2009, eq. 5",
     options={"direction": "reverse"},
-)
-KL_CLASS = Metric(
-    name="kl_class",
-    compute=kl_class,
-    space="logits",
-    unit="nats",
-    better="lower",
-    ideal=0.0,
-    uncertainty="jackknife",
-    source="Srivastava et al. 2017, arXiv:1705.07761, section 4",
 )

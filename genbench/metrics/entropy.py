@@ -6,18 +6,21 @@ Neither is the "sample entropy" of time series.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts, grassberger_entropy, predicted_classes
-from genbench.metrics.distances import NeighbourLists, neighbours_within
+from genbench.metrics.distances import NeighbourLists
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.metrics.projection import whiten
+from genbench.randomness import derive_seed
 from genbench.records import Estimate
 from genbench.stats.jackknife import deletions, jackknife_estimate
 
@@ -58,28 +61,80 @@ def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) ->
     """
     generated, reference = Features.of(generated), Features.of(reference)
     moved, _ = whiten("entropy_knn", generated, reference, dims)
-    rows, which = torch.unique(moved.values, dim=0, return_inverse=True)
-    if k < 1 or len(rows) <= k:
-        raise SampleError(
-            f"entropy_knn: k >= 1 and more than k distinct samples expected, got k = {k} for {len(rows)} distinct of "
-            f"{generated.n} samples; score more samples or lower k."
-        )
-    lists = neighbours_within(Features(rows), 2 * k + 16)
-    value = _knn_entropy(lists, k, None)
-    replicates: list[float] = []
-    for (keep,) in deletions(generated.n):
-        alive = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-        alive[which[torch.from_numpy(keep).to(rows.device)]] = True
-        if int(alive.sum()) <= k:
-            replicates = []
-            break
-        replicates.append(_knn_entropy(lists, k, alive))
+    points = distinct_points("entropy_knn", moved, k)
+    replicates = [points.entropy(k, keep) for (keep,) in deletions(generated.n)]
     return jackknife_estimate(
-        value,
-        replicates,
-        sizes=(len(rows),),
-        extra={"unique_fraction": len(rows) / generated.n, "dimensions": float(moved.d)},
+        points.entropy(k),
+        complete(replicates),
+        sizes=(points.n,),
+        extra={"unique_fraction": points.n / generated.n, "dimensions": float(moved.d)},
         notes=["not corrected: the bias of nearest-neighbour entropies depends on the density"],
+    )
+
+
+def entropy_gap_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) -> Estimate:
+    """Difference of differential entropies, h(generated) - h(reference), at equal n in the same coordinates.
+
+    Below 0 the samples are more concentrated than the data, above 0 more spread out.
+
+    Parameters
+    ----------
+    generated, reference : Features or (n, d), (m, d) arrays
+        More than k distinct samples each.
+    k : int
+        Which neighbour, >= 1.
+    dims : int
+        How many whitened principal components of the reference at most.
+
+    Returns
+    -------
+    Estimate
+        In nats, best at 0; the sign says which is wider. Scaling the samples by a adds r log a for r components.
+        ``debiased`` is None: the biases of the two entropies, which depend on the densities, cancel where those are
+        alike and n is equal, and nowhere exactly. ``extra``: ``entropy_generated``, ``entropy_reference``,
+        ``unique_fraction`` of the generated samples, ``n``, the distinct samples used of each set, ``dimensions``.
+
+    Raises
+    ------
+    SampleError
+        If the widths differ, the reference is one point, or a set has too few distinct samples.
+
+    Notes
+    -----
+    Both entropies are those of `entropy_knn`. Where one set has more distinct samples, as many of them as the other has
+    are picked, by a fixed seed and whatever their order. An affine map of both sets changes nothing but rounding as
+    long as all directions are kept. Jackknife error with the components held fixed. Coverage of nominal 95% intervals
+    over 200 simulated pairs of Gaussians, d = 2, n = m = 300, deviations in ratio 1 and 0.7: .990 and .990. Where d >
+    dims, compare with the null: a flat spectrum lets the reference's own noise choose its components (`whiten`), which
+    at 512 equal variances and n = 10,000 gives a perfect generator -1.0 nats and no interval tells. O((n^2 + m^2) r)
+    operations for r components, memory in blocks.
+
+    References
+    ----------
+    Kozachenko and Leonenko 1987; Kraskov et al. 2004, arXiv:cond-mat/0305641, eq. 20.
+    """
+    generated, reference = Features.of(generated), Features.of(reference)
+    moved = whiten("entropy_gap_knn", generated, reference, dims)
+    found = [distinct_points("entropy_gap_knn", side, k) for side in moved]
+    n = min(points.n for points in found)
+    ours, theirs = (points.thinned(n, k) for points in found)
+    replicates = [
+        (ours.entropy(k, keep), theirs.entropy(k, keep_reference))
+        for keep, keep_reference in deletions(generated.n, reference.n)
+    ]
+    entropies = ours.entropy(k), theirs.entropy(k)
+    return jackknife_estimate(
+        entropies[0] - entropies[1],
+        complete([a - b for a, b in replicates]),
+        sizes=(n, n),
+        extra={
+            "entropy_generated": entropies[0],
+            "entropy_reference": entropies[1],
+            "unique_fraction": found[0].n / generated.n,
+            "n": float(n),
+            "dimensions": float(moved[0].d),
+        },
+        notes=["not corrected: the biases of the two entropies cancel only where the densities are alike"],
     )
 
 
@@ -128,14 +183,79 @@ def entropy_class(*, generated: Any) -> Estimate:
     )
 
 
-def _knn_entropy(lists: NeighbourLists, k: int, alive: Tensor | None) -> float:
-    """Kozachenko-Leonenko estimate of the points that are alive; all are distinct."""
-    radius, _ = lists.kth(k, alive)
-    radius = radius if alive is None else radius[alive]
-    n, d = len(radius), lists.points.shape[1]
-    log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
-    psi_n, psi_k = torch.digamma(torch.tensor([n, k], dtype=torch.float64)).tolist()
-    return float(psi_n - psi_k + log_ball + d * radius.log().mean())
+class DistinctPoints(NamedTuple):
+    """The distinct rows of a set with their neighbours, and which of them each sample is (-1: none that is used)."""
+
+    lists: NeighbourLists
+    which: Tensor
+
+    @property
+    def n(self) -> int:
+        """Number of distinct points."""
+        return len(self.lists.points)
+
+    def alive(self, keep: NDArray[np.bool_]) -> Tensor:
+        """Return which points are left, (n,) bool, when only the samples in ``keep`` are."""
+        left = self.which[torch.from_numpy(keep).to(self.which.device)]
+        alive = torch.zeros(self.n, dtype=torch.bool, device=left.device)
+        alive[left[left >= 0]] = True
+        return alive
+
+    def entropy(self, k: int, keep: NDArray[np.bool_] | None = None) -> float:
+        """Kozachenko-Leonenko estimate in nats of the points that are left; NaN where they are k or fewer."""
+        alive = None if keep is None else self.alive(keep)
+        radius, _ = self.lists.kth(k, alive)
+        radius = radius if alive is None else radius[alive]
+        n, d = len(radius), self.lists.points.shape[1]
+        if n <= k:
+            return math.nan
+        log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
+        psi_n, psi_k = torch.digamma(torch.tensor([n, k], dtype=torch.float64)).tolist()
+        return float(psi_n - psi_k + log_ball + d * radius.log().mean())
+
+    def thinned(self, n: int, k: int) -> DistinctPoints:
+        """Keep n of the points, picked by a fixed seed from their sorted order."""
+        if n >= self.n:
+            return self
+        chosen = np.random.default_rng(derive_seed(0, "thinned points", n, self.n)).permutation(self.n)[:n]
+        place = torch.full((self.n,), -1, dtype=torch.int64)
+        place[torch.from_numpy(chosen)] = torch.arange(n)
+        points = self.lists.points[torch.from_numpy(chosen).to(self.which.device)]
+        return DistinctPoints(NeighbourLists(points, points, _depth(k)), place.to(self.which.device)[self.which])
+
+
+def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
+    """Sort out repeated rows, which would make the entropy minus infinity, and find neighbours; remembered.
+
+    Raises
+    ------
+    SampleError
+        If k is below 1 or there are not more than k distinct rows.
+    """
+
+    def compute() -> DistinctPoints:
+        rows, which = torch.unique(features.values, dim=0, return_inverse=True)
+        return DistinctPoints(NeighbourLists(rows, rows, _depth(k)), which)
+
+    if k < 1:
+        raise SampleError(f"{metric}: k >= 1 expected, got {k}.")
+    points = features.remember(("distinct points", k), compute)
+    if points.n <= k:
+        raise SampleError(
+            f"{metric}: more than k distinct samples expected, got k = {k} for {points.n} distinct of {features.n} "
+            "samples; score more samples or lower k."
+        )
+    return points
+
+
+def complete(replicates: Sequence[float]) -> list[float]:
+    """Return the replicates, or none where a set was too small for one of them."""
+    return list(replicates) if all(map(math.isfinite, replicates)) else []
+
+
+def _depth(k: int) -> int:
+    """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed."""
+    return 2 * k + 16
 
 
 ENTROPY_KNN = Metric(
@@ -147,6 +267,16 @@ ENTROPY_KNN = Metric(
     ideal=None,
     uncertainty="jackknife",
     source="Kozachenko and Leonenko 1987; Kraskov et al. 2004, arXiv:cond-mat/0305641, eq. 20",
+)
+ENTROPY_GAP_KNN = Metric(
+    name="entropy_gap_knn",
+    compute=entropy_gap_knn,
+    space="pool",
+    unit="nats",
+    better="match",
+    ideal=0.0,
+    uncertainty="jackknife",
+    source="difference of two entropy_knn at equal n",
 )
 ENTROPY_CLASS = Metric(
     name="entropy_class",

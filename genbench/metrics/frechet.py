@@ -7,22 +7,28 @@ covariances, and keeps full precision where ``sqrtm`` and ``eigvals(S1 S2)`` kee
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from torch import Tensor
 
-from genbench.errors import SampleError
+from genbench.errors import DeclarationError, SampleError
 from genbench.metrics.distances import check_widths, row_blocks
 from genbench.metrics.features import Features
+from genbench.metrics.frechet_influence import fd_influence
 from genbench.metrics.metric import Metric
 from genbench.records import Estimate
-from genbench.stats.jackknife import debias, deletions, jackknife_estimate, too_few
+from genbench.stats.jackknife import LEVEL, debias, deletions, jackknife_estimate, too_few
 
 MIN_RATIO = 1.5
 """Samples per dimension below which the jackknife no longer removes the bias (at 1.0, d = 128, it leaves 7%)."""
+
+ANALYTIC_RATIO = 10
+"""Samples per dimension below which the second-order bias is not trusted (of it, 10 leave 5%, 2.3 leave 17%)."""
 
 WELL_CONDITIONED = 1e-8
 """Ratio of the squared Cholesky pivots above which a Cholesky factor is as exact here as an eigenvalue factor."""
@@ -43,7 +49,7 @@ class Gaussian(NamedTuple):
     factor: Tensor
 
 
-def fd(*, generated: Any, reference: Any) -> Estimate:
+def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     """Fréchet distance between Gaussian fits of two sets of features.
 
     ``|mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1^1/2 S2 S1^1/2)^1/2`` with unbiased covariances. Called FID only when
@@ -53,23 +59,30 @@ def fd(*, generated: Any, reference: Any) -> Estimate:
     ----------
     generated, reference : Features or (n, d), (m, d) arrays
         At least 2 samples each.
+    mode : {"jackknife", "analytic"}
+        Where the debiased value and the interval come from: 20 replicates, or influence functions, which take one
+        pass, keep no replicates, and need 10 samples a dimension.
 
     Returns
     -------
     Estimate
-        In squared feature units, >= 0, lower is better, ideal 0. ``debiased`` is the group jackknife's and may be
-        negative; it and the interval speak of the distance between the two distributions, as both sets are
-        resampled. They are None below 1.5 samples a dimension. ``extra``: ``mean_term``, the ranks of both factors.
+        In squared feature units, >= 0, lower is better, ideal 0. ``debiased`` may be negative; it and the interval
+        speak of the distance between the two distributions, as both sets are resampled. They are None below 1.5
+        samples a dimension. ``extra``: ``mean_term``, the ranks of both factors.
 
     Raises
     ------
     SampleError
-        If a set has fewer than 2 samples or the widths differ.
+        If a set has fewer than 2 samples or the widths differ; in analytic mode, below 10 samples a dimension.
+    DeclarationError
+        If there is no such mode.
 
     Notes
     -----
     The plug-in value is too high by about `gaussian_null_bias` for equal Gaussians. O((n + m) d^2 + G d^3) operations
-    for G = 20 replicates, which are made from sums that merge; O(d^2) memory.
+    for G = 20 replicates, which are made from sums that merge, or G = 1; O(d^2) memory. It sees means and covariances
+    alone: blur within classes barely moves it. Coverage of nominal 95% intervals over 200 simulated pairs of Gaussians,
+    d = 8 and 32, n = 500 and 2,000: unlike pairs .925-.970 (analytic .920-.965), equal ones .965-.995 (1.00).
 
     References
     ----------
@@ -83,27 +96,46 @@ def fd(*, generated: Any, reference: Any) -> Estimate:
     """
     generated, reference = Features.of(generated), Features.of(reference)
     check_widths("fd", generated, reference)
+    if mode not in ("jackknife", "analytic"):
+        raise DeclarationError(f"fd: mode 'jackknife' or 'analytic' expected, got {mode!r}.")
+    if mode == "analytic" and min(generated.n, reference.n) < ANALYTIC_RATIO * generated.d:
+        raise SampleError(
+            f"fd: mode 'analytic' expects at least {ANALYTIC_RATIO} samples a dimension, got "
+            f"{min(generated.n, reference.n)} for {generated.d} dimensions; use mode 'jackknife' or score more samples."
+        )
     ours, theirs = features_to_gaussian(generated), features_to_gaussian(reference)
-    value = factors_to_fd(ours, theirs)
-    extra = {
-        "mean_term": float((ours.mean - theirs.mean).square().sum()),
-        "rank_generated": float(_rank(ours, generated)),
-        "rank_reference": float(_rank(theirs, reference)),
-    }
-    sizes = (generated.n, reference.n)
-    if min(sizes) < MIN_RATIO * generated.d:
+    plain = Estimate(
+        value=factors_to_fd(ours, theirs),
+        extra={
+            "mean_term": float((ours.mean - theirs.mean).square().sum()),
+            "rank_generated": float(_rank(ours, generated)),
+            "rank_reference": float(_rank(theirs, reference)),
+        },
+    )
+    if mode == "jackknife":
+        return _jackknifed(plain, generated, reference)
+    bias, std_error = fd_influence(generated.values, reference.values, ours, theirs)
+    best, width = plain.value - bias, float(ndtri(0.5 + LEVEL / 2)) * std_error
+    return replace(plain, debiased=best, std_error=std_error, low=best - width, high=best + width, level=LEVEL)
+
+
+def _jackknifed(plain: Estimate, generated: Features, reference: Features) -> Estimate:
+    """Add the debiased value and the interval, where there are samples enough, or the note why not."""
+    sizes, d = (generated.n, reference.n), generated.d
+    if min(sizes) < MIN_RATIO * d:
         note = (
-            f"no debiased value or interval: the smaller set has {min(sizes)} samples for {generated.d} dimensions, "
+            f"no debiased value or interval: the smaller set has {min(sizes)} samples for {d} dimensions, "
             f"fewer than {MIN_RATIO} a dimension; use a kernel distance instead"
         )
-        return Estimate(value=value, extra=extra, notes=(note,))
+        return replace(plain, notes=(note,))
     replicates = [
         factors_to_fd(_without(generated, keep_generated), _without(reference, keep_reference))
         for keep_generated, keep_reference in deletions(*sizes)
     ]
     if not replicates:
-        return Estimate(value=value, extra=extra, notes=(too_few(*sizes),))
-    return jackknife_estimate(value, replicates, sizes=sizes, debiased=debias(value, replicates), extra=extra)
+        return replace(plain, notes=(too_few(*sizes),))
+    debiased = debias(plain.value, replicates)
+    return jackknife_estimate(plain.value, replicates, sizes=sizes, debiased=debiased, extra=plain.extra)
 
 
 def _rank(gaussian: Gaussian, features: Features) -> int:

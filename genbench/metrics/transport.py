@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from genbench.errors import ConvergenceError, SampleError
+from genbench.errors import SampleError, UsageError
+from genbench.metrics.assignment import Array, cost_to_assignment, solver_name
 from genbench.metrics.distances import check_widths, pairwise_distances
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.solvers import Solver, Transport, choose_solver, cost_to_transport
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, deletions, half_width, standard_error, too_few
 
-MAX_ITERATIONS = 10**8
-MAX_GAP = 1e-9
-MIN_GAP = -1e-10
 
-Array = NDArray[np.float64]
-
-
-class Transport(NamedTuple):
-    """An optimal transport between uniform weights, and its proof.
-
-    ``cost`` is the mean cost; ``u`` (n,) and ``v`` (m,) are feasible prices, ``u_i + v_j <= cost_ij``, whose total
-    is below every transport's cost; ``gap`` is how far below, relative to the cost.
-    """
-
-    cost: float
-    u: Array
-    v: Array
-    gap: float
-
-
-def wasserstein(*, generated: Any, reference: Any, p: int, max_bytes: int = 2**31) -> Estimate:
+def wasserstein(
+    *,
+    generated: Any,
+    reference: Any,
+    p: int,
+    solver: Literal["auto", "simplex", "assignment"] = "auto",
+    max_bytes: int = 2**31,
+    on_budget: Literal["error", "subsample"] = "error",
+) -> Estimate:
     """Exact Wasserstein-p distance between two sets of samples, the root taken.
 
     Parameters
@@ -48,8 +38,14 @@ def wasserstein(*, generated: Any, reference: Any, p: int, max_bytes: int = 2**3
         The ground metric is Euclidean. The sizes may differ.
     p : {1, 2}
         ``w1`` is the mean distance moved, ``w2`` the root of the mean squared distance.
+    solver : {"auto", "simplex", "assignment"}
+        ``auto`` takes the network simplex for unequal sizes or d <= 4, else an assignment solver (lapx where it is
+        installed, else scipy). Both are exact, and proved so by the same certificate; ``notes`` says which was used.
     max_bytes : int
         Largest cost matrix (8 n m bytes) to take on; several more of its size are needed on the way.
+    on_budget : {"error", "subsample"}
+        What to do with a larger one: refuse it, or score random samples of both sets, of one size that fits. That size
+        is then ``extra["n_solved"]`` and in ``notes``; the plug-in's bias is that size's.
 
     Returns
     -------
@@ -60,6 +56,8 @@ def wasserstein(*, generated: Any, reference: Any, p: int, max_bytes: int = 2**3
 
     Raises
     ------
+    UsageError
+        If an option is none of those above, or the sizes differ and an assignment solver is asked for.
     SampleError
         If the widths differ or the cost matrix would be larger than ``max_bytes``.
     ConvergenceError
@@ -87,16 +85,27 @@ def wasserstein(*, generated: Any, reference: Any, p: int, max_bytes: int = 2**3
     generated, reference = Features.of(generated), Features.of(reference)
     name = f"w{p}"
     check_widths(name, generated, reference)
+    check_options(name, solver, on_budget)
+    extra, notes = {}, []
+    size = math.isqrt(max_bytes // 8)
+    if on_budget == "subsample" and 8 * generated.n * reference.n > max_bytes:
+        size = min(size, generated.n, reference.n)
+        notes.append(f"of random samples of {size} from {generated.n} generated and {reference.n} reference")
+        extra["n_solved"] = float(size)
+        generated, reference = (Features(x.values[_order(x.n)[:size].copy()]) for x in (generated, reference))
     sizes = (generated.n, reference.n)
     check_memory(name, *sizes, max_bytes)
     cost = samples_to_cost(generated.values, reference.values, p)
-    plan = cost_to_transport(cost)
+    chosen = choose_solver(name, solver, *sizes, generated.d)
+    plan = cost_to_transport(cost, solver=chosen)
     value = plan.cost ** (1 / p)
-    powers = transport_to_replicates(cost, plan)
-    extra = {"duality_gap": plan.gap}
+    powers = transport_to_replicates(cost, plan, solver=chosen)
+    extra["duality_gap"] = plan.gap
+    notes.append(f"solver: {'network simplex of POT' if chosen == 'simplex' else f'assignment of {solver_name()}'}")
     if not powers:
-        return Estimate(value=value, extra=extra, notes=(too_few(*sizes),))
-    low, centre, high = _centred(generated.values, reference.values, cost, p)
+        return Estimate(value=value, extra=extra, notes=(*notes, too_few(*sizes)))
+    half_solver = choose_solver(name, solver, 1, 1, generated.d)
+    low, centre, high = _centred(generated.values, reference.values, cost, p, half_solver)
     error, width = standard_error(powers), half_width(powers)
     return Estimate(
         value=value,
@@ -107,7 +116,23 @@ def wasserstein(*, generated: Any, reference: Any, p: int, max_bytes: int = 2**3
         level=LEVEL,
         replicates=tuple(power ** (1 / p) for power in powers),
         extra={**extra, "one_sided_low": signed_root(low, p), "one_sided_high": signed_root(high, p)},
+        notes=tuple(notes),
     )
+
+
+def check_options(metric: str, solver: str, on_budget: str) -> None:
+    """Refuse options that do not exist.
+
+    Raises
+    ------
+    UsageError
+    """
+    for option, got, known in (
+        ("solver", solver, ("auto", "simplex", "assignment")),
+        ("on_budget", on_budget, ("error", "subsample")),
+    ):
+        if got not in known:
+            raise UsageError(f"{metric}: {option} must be one of {', '.join(known)}, got {got!r}.")
 
 
 def check_memory(metric: str, n: int, m: int, max_bytes: int) -> None:
@@ -131,81 +156,28 @@ def samples_to_cost(a: Tensor, b: Tensor, p: int) -> Array:
     return costs
 
 
-def cost_to_transport(cost: Array, *, max_iterations: int = MAX_ITERATIONS) -> Transport:
-    """Solve and certify the transport problem between uniform weights.
-
-    Parameters
-    ----------
-    cost : (n, m) float64 array
-        Finite and not negative.
-    max_iterations : int
-        Of the network simplex.
-
-    Returns
-    -------
-    Transport
-
-    Raises
-    ------
-    SampleError
-        If a cost is not finite (the solver would crash the process) or negative.
-    ConvergenceError
-        If the solver reports anything but optimality, the plan does not carry the weights, or the certificate fails.
-
-    Notes
-    -----
-    The gap is relative to the optimal cost, or to 1e-6 of the mean cost where that is larger: prices are of the order
-    of the mean cost, so that their rounding would else drown the optimum of two nearly equal sets.
-    """
-    import ot
-
-    if not np.isfinite(cost).all() or cost.min() < 0:
-        raise SampleError("transport: finite costs >= 0 expected, got NaN, infinity or a negative cost.")
-    n, m = cost.shape
-    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the status below says the same, and is looked at
-        plan, log = ot.emd(a, b, cost, numItermax=max_iterations, log=True, numThreads=1)
-    if log["warning"] is not None or log["result_code"] != 1:
-        raise ConvergenceError(
-            f"transport: an optimal plan expected, the solver reports {log['warning']!r} (code {log['result_code']}) "
-            f"on {n} x {m} costs; pass a smaller n."
-        )
-    missing = max(np.abs(plan.sum(axis=1) - a).max() * n, np.abs(plan.sum(axis=0) - b).max() * m)
-    if not missing < MAX_GAP:
-        raise ConvergenceError(
-            f"transport: a plan that carries all weight expected, a sample lacks {missing:.2g} of its."
-        )
-    u = np.asarray(log["u"], dtype=np.float64)
-    v = log["v"] + np.minimum((cost - u[:, None] - log["v"][None, :]).min(axis=0), 0.0)
-    total = float((plan * cost).sum())
-    scale = max(total, 1e-6 * float(cost.mean()))
-    gap = (total - float(a @ u + b @ v)) / scale if scale > 0 else 0.0
-    if not MIN_GAP < gap < MAX_GAP:
-        raise ConvergenceError(
-            f"transport: a relative duality gap in ({MIN_GAP}, {MAX_GAP}) expected, got {gap:.3g} on {n} x {m} costs; "
-            "scale the features to similar sizes, or pass a smaller n."
-        )
-    return Transport(total, u, v, gap)
-
-
-def transport_to_replicates(cost: Array, solved: Transport) -> list[float]:
+def transport_to_replicates(cost: Array, solved: Transport, *, solver: Solver = "simplex") -> list[float]:
     """Solve again without each jackknife group, on the scale of ``cost``.
 
     Equal sizes are assignment problems on reduced costs, ``cost - u - v``: prices shift every assignment's cost by
-    the same amount, so the answer is exact, and near-optimal prices make it quick.
+    the same amount, so the answer is exact, and near-optimal prices make it quick. In few dimensions they do so only
+    for scipy's solver, lapx's being slowed by the many reduced costs near zero.
     """
     reduced = cost - solved.u[:, None] - solved.v[None, :]
+    assign = linear_sum_assignment if solver == "simplex" else _assign
     costs = []
     for rows, columns in deletions(*cost.shape):
         part = np.ix_(rows, columns)
         if rows.sum() == columns.sum():
-            assigned = linear_sum_assignment(reduced[part])
-            costs.append(float(cost[part][assigned].mean()))
+            costs.append(float(cost[part][assign(reduced[part])].mean()))
         else:
             shift = float(solved.u[rows].mean() + solved.v[columns].mean())
             costs.append(max(0.0, cost_to_transport(np.maximum(reduced[part], 0.0)).cost + shift))
     return costs
+
+
+def _assign(cost: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.arange(len(cost)), cost_to_assignment(cost)
 
 
 def signed_root(x: float, p: int) -> float:
@@ -213,22 +185,28 @@ def signed_root(x: float, p: int) -> float:
     return math.copysign(abs(x) ** (1 / p), x)
 
 
-def _centred(x: Tensor, y: Tensor, cost: Array, p: int) -> tuple[float, float, float]:
+def _centred(x: Tensor, y: Tensor, cost: Array, p: int, solver: Solver) -> tuple[float, float, float]:
     """Lower one-sided, centred and higher one-sided difference of p-th powers, from halves of equal size."""
     half = min(cost.shape) // 2
-    x_halves, y_halves = (_halves(n, half) for n in cost.shape)
-    between = float(np.mean([cost_to_transport(cost[np.ix_(i, j)]).cost for i in x_halves for j in y_halves]))
+    x_halves, y_halves = (disjoint_halves(n, half) for n in cost.shape)
+    parts = [cost[np.ix_(i, j)] for i in x_halves for j in y_halves]
+    between = float(np.mean([cost_to_transport(part, solver=solver).cost for part in parts]))
     within = [
-        cost_to_transport(samples_to_cost(values[first], values[second], p)).cost
+        cost_to_transport(samples_to_cost(values[first], values[second], p), solver=solver).cost
         for values, (first, second) in ((x, x_halves), (y, y_halves))
     ]
     return between - max(within), between - sum(within) / 2, between - min(within)
 
 
-def _halves(n: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw two disjoint sets of row numbers by a permutation that depends only on n."""
-    order = np.random.default_rng(derive_seed(0, "transport halves", n)).permutation(n)
+def disjoint_halves(n: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw two disjoint sets of row numbers, each of ``size``, by a permutation that depends only on n."""
+    order = _order(n)
     return order[:size], order[size : 2 * size]
+
+
+def _order(n: int) -> NDArray[np.int64]:
+    """Permute row numbers in a way that depends only on n."""
+    return np.random.default_rng(derive_seed(0, "transport halves", n)).permutation(n)
 
 
 W1 = Metric(

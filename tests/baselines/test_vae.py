@@ -11,6 +11,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from baselines.vae import VAE, VAETrainer, discretized_logistic, gaussian, kl_to_standard_normal, snap
 from genbench.errors import UsageError
+from genbench.metrics.likelihood import LatentModel, iwae_bound
 
 CPU = torch.device("cpu")
 SIZES = list(product((-1.5, -1.0, -0.3, 0.0, 0.999, 4.0), (-7.0, -3.0, 0.0, 3.0)))  # location, log width
@@ -125,3 +126,28 @@ def test_samples_of_images_stay_in_range_whatever_the_decoder_says():
 def test_discretized_logistic_of_vectors_is_refused():
     with pytest.raises(UsageError, match="is for images, got vectors"):
         VAE(likelihood="discretized-logistic").build((2,), device=CPU, steps=1)
+
+
+def test_the_likelihoods_of_all_images_that_there_are_sum_to_one():
+    """Nine images of two pixels and three levels, k = 2,000 draws each of q(z|x).
+
+    An estimate's relative error is sqrt(1/effective - 1/k), the sum's at most the largest of them: five are allowed.
+    """
+    torch.manual_seed(0)
+    model = VAE(levels=3, width=8, latent=2).build((1, 2, 1), device=CPU, steps=1).sampler()
+    images = torch.tensor(list(product([-1.0, 0.0, 1.0], repeat=2))).reshape(9, 1, 2, 1)
+    found = iwae_bound(model, images, k=2000, seed=0)
+    error = max(1 / found.effective - 1 / 2000) ** 0.5
+    assert isinstance(model, LatentModel)
+    assert error < 0.02
+    assert float(torch.from_numpy(found.log_prob).exp().sum()) == pytest.approx(1.0, abs=5 * error + 1e-5)
+
+
+def test_the_likelihood_of_vectors_is_that_of_the_decoded_location():
+    trainer = VAE(width=8, latent=2).build((3,), device=CPU, steps=1)
+    x, z = draw(5, 3).float(), draw(5, 2, seed=1).float()
+    network = trainer.ema.network
+    expected = Independent(Normal(network.decoder(z), network.log_width.exp()), 1).log_prob(x)
+    assert torch.allclose(trainer.sampler().log_likelihood(x, z), expected, atol=1e-5)
+    mean, log_var = trainer.sampler().encode(x)
+    assert mean.shape == log_var.shape == (5, 2)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genbench.benchmarks import load_benchmark, with_metrics
+from genbench.benchmarks import load_benchmark
 from genbench.definitions import MetricSpec, Mixture
 from genbench.evaluate import Evaluator
 from genbench.extractors.digits_cnn import DigitsCNN
@@ -33,15 +33,21 @@ def specs() -> list[tuple[str, MetricSpec]]:
         if {"mixture", "log_prob"} & set(facts["needs"]):
             found.append(("ring8", MetricSpec(metric=name, extractor="identity", layer="pool")))
         else:
-            found.append(("digits", MetricSpec(metric=name, extractor="digits-cnn", layer=facts["space"])))
+            # The published protocol asks for 1,000 samples a subset; the quick benchmark has 300.
+            options = {"subset_size": 100} if name == "kd_subsets" else {}
+            found.append(
+                ("digits", MetricSpec(metric=name, extractor="digits-cnn", layer=facts["space"], options=options))
+            )
     return found
 
 
 @cache
 def evaluator(name: str) -> Evaluator:
     """A quick benchmark with every metric that can be scored on it, made ready once."""
-    keys = [spec.key for benchmark, spec in specs() if benchmark == name]
-    return Evaluator(with_metrics(load_benchmark(name, quick=True), keys), device="cpu")
+    quick = load_benchmark(name, quick=True)
+    known = {spec.key for spec in quick.metrics}
+    extra = tuple(spec for benchmark, spec in specs() if benchmark == name and spec.key not in known)
+    return Evaluator(replace(quick, metrics=(*quick.metrics, *extra)), device="cpu")
 
 
 @cache
@@ -52,8 +58,11 @@ def scores(name: str, sampler: str, seed: int = 0) -> tuple[Score, ...]:
 
 @cache
 def samples(name: str, sampler: str) -> Tensor:
-    """``good``: real data that no reference holds. ``bad``: noise, or half of the modes. ``replay``: training rows."""
+    """``good``: real data that no reference holds; ``bad``: noise, or half of the modes; ``replay``: training rows;
+    ``repeat``: every sample of ``good`` in the first half, twice."""
     ready = evaluator(name)
+    if sampler == "repeat":
+        return samples(name, "good")[: ready.benchmark.n // 2].repeat(2, 1, 1, 1)
     if sampler == "bad":
         return ready.draw(ImageSampler() if name == "digits" else HalfRing(), seed=3)
     n, train = ready.benchmark.n, ready.dataset.train
@@ -72,6 +81,13 @@ class HalfRing:
         assert mixture is not None
         half = Mixture(centres=mixture.centres[:4], std=4 * mixture.std)
         return torch.from_numpy(half.sample(n, np.random.default_rng(seed)).astype(np.float32))
+
+
+def worse_than_real(spec: MetricSpec) -> str:
+    """The sampler that a metric is made to find: noise, a replay of the training set, or repetitions."""
+    if spec.metric == "unique_fraction":
+        return "repeat"
+    return "replay" if "train" in needs(spec) else "bad"
 
 
 def needs(spec: MetricSpec) -> frozenset[str]:
@@ -112,8 +128,8 @@ def test_the_extraction_batch_changes_no_score() -> None:
 @each_metric
 def test_better_points_the_right_way(name: str, spec: MetricSpec) -> None:
     """Against real data stands noise; against a metric that looks for copies stands a replay of the training set."""
-    worse = "replay" if "train" in needs(spec) else "bad"
-    good, bad = pick(scores(name, "good"), spec).estimate, pick(scores(name, worse), spec).estimate
+    good = pick(scores(name, "good"), spec).estimate
+    bad = pick(scores(name, worse_than_real(spec)), spec).estimate
     assert good is not None
     assert bad is not None
     better = METRICS.load(spec.metric).better
@@ -130,8 +146,8 @@ def test_better_points_the_right_way(name: str, spec: MetricSpec) -> None:
 @each_metric
 def test_the_score_follows_the_sampler_not_the_reference(name: str, spec: MetricSpec) -> None:
     """Scoring real data must not give the score of the samples: a loop over the wrong list once did in a peer."""
-    worse = "replay" if "train" in needs(spec) else "bad"
-    assert pick(scores(name, "good"), spec).estimate != pick(scores(name, worse), spec).estimate
+    worse = pick(scores(name, worse_than_real(spec)), spec)
+    assert pick(scores(name, "good"), spec).estimate != worse.estimate
     splits = {s.split for s in scores(name, "bad") if s.key == spec.key}
     assert splits == ({"train", "test"} if "reference" in needs(spec) else {None})
 

@@ -9,6 +9,8 @@ from genbench.metrics.counts import (
     entropy_of_counts,
     grassberger_entropy,
     homogeneity_p_value,
+    js_bias,
+    js_of_shares,
     kl_of_shares,
     predicted_classes,
 )
@@ -53,3 +55,16 @@ def test_classes_are_the_largest_logits():
     assert predicted_classes("is", Features([[0.0, 1.0], [3.0, -1.0]])).tolist() == [1, 0]
     with pytest.raises(SampleError, match="kl_class: logits of at least 2"):
         predicted_classes("kl_class", Features([[1.0]]))
+
+
+def test_jensen_shannon_by_hand_and_at_its_limits():
+    p, q = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    by_hand = (math.log(4 / 3) + 0.5 * math.log(2 / 3) + 0.5 * math.log(2)) / 2
+    assert js_of_shares(p, q) == js_of_shares(q, p) == pytest.approx(by_hand)
+    assert js_of_shares(p, p) == 0.0
+    assert js_of_shares(p, p[::-1]) == math.log(2)
+
+
+def test_bias_of_jensen_shannon_is_the_published_one_for_equal_shares_and_none_for_disjoint_ones():
+    assert js_bias(np.full(10, 30), np.full(10, 50)) == pytest.approx(9 / 8 * (1 / 300 + 1 / 500))
+    assert js_bias(np.array([5, 5, 0, 0]), np.array([0, 0, 7, 3])) == 0.0

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from genbench.errors import SampleError
-from genbench.metrics.divergence import kl_class, kl_knn
+from genbench.metrics.divergence import kl_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
 from genbench.stats.jackknife import deletions
@@ -13,10 +13,6 @@ from genbench.stats.jackknife import deletions
 
 def normal(n, d, seed=0):
     return np.random.default_rng(seed).standard_normal((n, d))
-
-
-def one_hot(labels, classes):
-    return np.eye(classes)[labels]
 
 
 def gaussian_kl(d, shift, scale):
@@ -117,54 +113,6 @@ def test_few_samples_for_k_get_a_value_without_interval():
     assert estimate.std_error is None
 
 
-def test_class_divergence_by_hand():
-    """Shares (3/4, 1/4) against (1/2, 1/2): biases (2 - 1)/(2n), and (sum p/q - 1)/(2m) with sum p/q = 2."""
-    generated, reference = one_hot([0, 0, 0, 1] * 25, 2), one_hot([0, 1] * 50, 2)
-    estimate = kl_class(generated=generated, reference=reference)
-    assert estimate.value == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
-    assert estimate.null == pytest.approx(0.5 * (1 / 100 + 1 / 100))
-    assert estimate.debiased == pytest.approx(estimate.value - 1 / 200 - 1 / 200)
-
-
-@pytest.mark.parametrize("tilt", [0.0, 0.5])
-def test_class_divergence_is_debiased_for_both_sets(tilt):
-    """K = 10, n = m = 300, 400 draws: mean within 4 standard errors (6e-5) and a next order of 3% of the bias.
-
-    The mean plug-in is 0.03 nats too high, 20 standard errors.
-    """
-    rng = np.random.default_rng(0)
-    q = np.full(10, 0.1)
-    p = q * np.linspace(1 - tilt, 1 + tilt, 10)
-    truth = float((p * np.log(p / q)).sum())
-    found = [
-        kl_class(generated=one_hot(rng.choice(10, 300, p=p), 10), reference=one_hot(rng.choice(10, 300, p=q), 10))
-        for _ in range(400)
-    ]
-    debiased = np.array([e.debiased for e in found])
-    assert abs(debiased.mean() - truth) < 4 * debiased.std(ddof=1) / 20 + 0.03 * 0.03
-    if tilt == 0.0:
-        values = np.array([e.value for e in found])
-        assert abs(values.mean() - found[0].null) < 4 * values.std(ddof=1) / 20 + 0.03 * 0.03
-        assert np.mean([e.extra["p_value"] < 0.05 for e in found]) == pytest.approx(0.05, abs=0.05)
-
-
-def test_a_class_that_the_reference_lacks_is_smoothed_and_announced():
-    """Reference counts (10, 0) become (10.5, 0.5)."""
-    estimate = kl_class(generated=one_hot([1] * 10, 2), reference=one_hot([0] * 10, 2))
-    assert estimate.value == pytest.approx(math.log(11 / 0.5))
-    assert "smoothed" in estimate.notes[0]
-
-
-def test_class_divergence_is_above_its_bound():
-    """Classes never generated cost at least -log of the others' share: exactly that where those are in proportion."""
-    generated, reference = one_hot([0, 1] * 50, 4), one_hot([0, 1, 2, 3] * 50, 4)
-    estimate = kl_class(generated=generated, reference=reference)
-    assert estimate.value == pytest.approx(math.log(2))
-    assert estimate.extra["bound"] == pytest.approx(math.log(2))
-    assert estimate.extra["classes_seen"] == 2.0
-
-
 def test_unlike_widths_are_refused():
-    for compute in (kl_knn, kl_class):
-        with pytest.raises(SampleError, match="equal width"):
-            compute(generated=normal(20, 3), reference=normal(20, 4))
+    with pytest.raises(SampleError, match="equal width"):
+        kl_knn(generated=normal(20, 3), reference=normal(20, 4))

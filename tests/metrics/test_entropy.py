@@ -5,7 +5,7 @@ import pytest
 
 from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts, grassberger_entropy
-from genbench.metrics.entropy import entropy_class, entropy_knn
+from genbench.metrics.entropy import entropy_class, entropy_gap_knn, entropy_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
 from genbench.stats.jackknife import deletions, standard_error
@@ -123,3 +123,69 @@ def test_error_is_that_of_the_debiased_entropy_and_replicates_are_of_the_value()
 def test_one_logit_is_refused():
     with pytest.raises(SampleError, match=r"entropy_class: .* 2 classes"):
         entropy_class(generated=np.zeros((10, 1)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 0.7])
+def test_interval_of_the_gap_covers_the_closed_form(scale):
+    """h(N(0, s^2 I)) - h(N(0, I)) = d log s; d = 2, n = 300, 100 pairs.
+
+    At 95%, fewer than 90 covered have probability .01; the seeds are fixed.
+    """
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        found.append(
+            entropy_gap_knn(generated=scale * rng.standard_normal((300, 2)), reference=rng.standard_normal((300, 2)))
+        )
+    assert sum(e.low <= 2 * math.log(scale) <= e.high for e in found) >= 90
+
+
+def test_gap_is_the_difference_of_both_entropies_in_the_same_coordinates():
+    generated, reference = 0.5 * normal(150, 2, 1), normal(150, 2, 2)
+    estimate = entropy_gap_knn(generated=generated, reference=reference)
+    ours = entropy_knn(generated=generated, reference=reference).value
+    theirs = entropy_knn(generated=reference, reference=reference).value
+    assert estimate.value == pytest.approx(ours - theirs, rel=1e-12)
+    assert estimate.extra["entropy_reference"] == pytest.approx(theirs, rel=1e-12)
+
+
+def test_gap_of_a_set_with_itself_is_zero_and_the_gap_changes_sign_with_the_sides():
+    x, y = normal(100, 3, 1), 1.5 * normal(100, 3, 2)
+    assert entropy_gap_knn(generated=x, reference=x).value == 0.0
+    there, back = (entropy_gap_knn(generated=a, reference=b).value for a, b in ((x, y), (y, x)))
+    assert there == pytest.approx(-back, abs=0.05), "coordinates differ: neighbours too, a little"
+
+
+def test_common_affine_maps_leave_the_gap_and_scaling_one_side_adds_d_log_a():
+    x, y, linear = normal(200, 3, 1), normal(200, 3, 2), normal(3, 3, 3)
+    plain = entropy_gap_knn(generated=x, reference=y).value
+    assert entropy_gap_knn(generated=x @ linear + 4, reference=y @ linear + 4).value == pytest.approx(plain, abs=1e-7)
+    assert entropy_gap_knn(generated=7 * x, reference=y).value == pytest.approx(plain + 3 * math.log(7), abs=1e-8)
+
+
+@pytest.mark.parametrize(("n", "m"), [(120, 200), (200, 120)])
+def test_unequal_sets_are_thinned_alike_whatever_their_order(n, m):
+    x, y, rng = normal(n, 2, 1), normal(m, 2, 2), np.random.default_rng(3)
+    estimate = entropy_gap_knn(generated=x, reference=y)
+    assert estimate.extra["n"] == 120.0
+    assert abs(estimate.value) < 4 * estimate.std_error
+    shuffled = entropy_gap_knn(generated=rng.permutation(x), reference=rng.permutation(y))
+    assert shuffled.value == pytest.approx(estimate.value, abs=1e-9)
+    entropy_of_all = entropy_knn(generated=y, reference=y).value
+    assert (estimate.extra["entropy_reference"] == pytest.approx(entropy_of_all, rel=1e-12)) == (m == 120)
+
+
+def test_repeated_samples_shrink_both_sides_of_the_gap():
+    x, y = normal(100, 2, 1), normal(200, 2, 2)
+    estimate = entropy_gap_knn(generated=np.vstack([x, x]), reference=y)
+    assert estimate.extra["n"] == 100.0
+    assert estimate.extra["unique_fraction"] == 0.5
+    assert math.isfinite(estimate.std_error)
+
+
+def test_the_gap_of_too_few_distinct_samples_is_refused():
+    with pytest.raises(SampleError, match="entropy_gap_knn: more than k distinct"):
+        entropy_gap_knn(generated=np.ones((50, 2)), reference=normal(50, 2))
+    with pytest.raises(SampleError, match="k >= 1"):
+        entropy_gap_knn(generated=normal(50, 2), reference=normal(50, 2), k=0)
