@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from genbench.errors import SetupError, UsageError
@@ -40,3 +43,19 @@ def resolve_device(name: str = "auto") -> torch.device:
 def metric_device(device: torch.device) -> torch.device:
     """Return the device for metrics, which need float64: the given one, or the CPU in place of MPS."""
     return torch.device("cpu") if device.type == "mps" else device
+
+
+@contextmanager
+def one_thread(*, where: bool = True) -> Iterator[None]:
+    """Compute in one thread on the CPU, where asked to; the count is as before on leaving.
+
+    Sums are split among threads, so another number of threads gives other last bits. And small matrices are quicker in
+    one: threads that wait for each other on a busy machine cost up to thirty times the work itself.
+    """
+    threads = torch.get_num_threads()
+    if where:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

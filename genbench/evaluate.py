@@ -18,7 +18,7 @@ from torch import Tensor
 from genbench.benchmarks import load_benchmark
 from genbench.cache import FeatureCache
 from genbench.definitions import Benchmark, Dataset, MetricSpec, Split, protocol_hash
-from genbench.devices import resolve_device
+from genbench.devices import one_thread, resolve_device
 from genbench.errors import ConvergenceError, DeclarationError, SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
@@ -33,6 +33,9 @@ from genbench.spaces import Spaces
 from genbench.stats.resampling import resampled_estimate
 
 SPLITS: tuple[Split, Split] = ("train", "test")
+
+SMALL = 10**9
+"""Multiplications in the distances of two sets below which metrics compute in one thread."""
 
 
 class Evaluator:
@@ -155,7 +158,9 @@ class Evaluator:
         scores: list[Score] = []
         for spec in specs:
             splits = SPLITS if "reference" in self.metrics[spec.key].needs else (None,)
-            scores += [self._score(spec, generated[spec.extractor], split, seed=seed) for split in splits]
+            n, width = spec.n or self.benchmark.n, self.spaces.extractors[spec.extractor].layers[spec.layer]
+            with one_thread(where=n * n * width < SMALL):
+                scores += [self._score(spec, generated[spec.extractor], split, seed=seed) for split in splits]
         return tuple(scores)
 
     def _score(self, spec: MetricSpec, generated: Mapping[str, Features], split: Split | None, *, seed: int) -> Score:

@@ -7,24 +7,23 @@ from contextlib import contextmanager
 
 import torch
 
+from genbench.devices import one_thread
+
 
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
     """Restore torch's global generators on leaving; on the CPU, compute in one thread.
 
-    Sums are split among threads, so another number of threads gives other last bits, which adversarial training
-    amplifies to other samples. Never held across a ``yield``: the consumer would run inside.
+    The last bits depend on the number of threads, and adversarial training amplifies them to other samples. Never
+    held across a ``yield``: the consumer would run inside.
     """
-    threads = torch.get_num_threads()
     cpu_state = torch.get_rng_state()
     cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
-    if device.type == "cpu":
-        torch.set_num_threads(1)
     try:
-        yield
+        with one_thread(where=device.type == "cpu"):
+            yield
     finally:
-        torch.set_num_threads(threads)
         torch.set_rng_state(cpu_state)
         if cuda_state is not None:
             torch.cuda.set_rng_state(cuda_state, device)
