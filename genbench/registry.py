@@ -219,6 +219,15 @@ METRICS = Registry(
             "genbench.metrics.neighbours:COVERAGE",
             "share of reference neighbourhoods that hold a generated sample",
         ),
+        "sliced_w2": ("genbench.metrics.sliced:SLICED_W2", "sliced Wasserstein-2 distance over random lines"),
+        "mind": ("genbench.metrics.sliced:MIND", "Monge Inception Distance's formula on any features"),
+        "max_sliced_w2": ("genbench.metrics.max_sliced:MAX_SLICED_W2", "Wasserstein-2 on the widest line, held out"),
+        "sinkhorn": ("genbench.metrics.sinkhorn:SINKHORN", "debiased Sinkhorn divergence"),
+        "precision_symmetric": (
+            "genbench.metrics.neighbours:PRECISION_SYMMETRIC",
+            "smaller of precision and its complement",
+        ),
+        "recall_symmetric": ("genbench.metrics.neighbours:RECALL_SYMMETRIC", "smaller of recall and its complement"),
         "label_test": (
             "genbench.metrics.memorization:LABEL_TEST",
             "share of samples nearest to a training sample, with an exact test of memorization",

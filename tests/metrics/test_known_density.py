@@ -104,8 +104,10 @@ def test_many_dimensions_and_few_samples_are_refused():
 def test_densities_that_do_not_fit_are_refused(metric):
     x = normal(50, 3)
     mixture = Mixture(centres=np.zeros((1, 2)), std=1.0)
-    with pytest.raises(SampleError, match=f"{metric.__name__}: .* width 3"):
+    with pytest.raises(SampleError, match=r"\(n, 2\) expected, got \(50, 3\)"):
         metric(generated=x, log_prob=mixture.log_prob)
+    with pytest.raises(SampleError, match=f"{metric.__name__}: .* width 3"):
+        metric(generated=x, log_prob=lambda y: y @ np.zeros(2))
     with pytest.raises(SampleError, match="it is zero"):
         metric(generated=x, log_prob=lambda y: np.where(y[:, 0] > 0, 0.0, -np.inf))
     with pytest.raises(SampleError, match=r"shape \(50,\)"):
