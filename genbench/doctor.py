@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import tempfile
 from collections.abc import Callable
 
 from genbench._version import __version__
-from genbench.atomic import default_cache_folder
+from genbench.atomic import check_writable, default_cache_folder
 from genbench.errors import EXIT_ENVIRONMENT, EXIT_OK
 
 # Distribution name and the module that proves that it works.
@@ -105,8 +104,6 @@ def _weights() -> str:
 
 def _cache() -> str:
     folder = default_cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    check_writable(folder)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     return f"ok   {'cache':15} {folder} ({size / 2**20:.1f} MiB)"

@@ -70,9 +70,10 @@ def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
     table = table[table["split"] != "train"]
     header = ["metric", "model", "mean", "95% interval", "sd", "sampling s.e.", "best", "worst", "regret", "failed"]
     wanted = {benchmark.primary, *benchmark.curve}
+    models = primary_order(runs, benchmark)
     rows = []
     for short, part in _by_metric(table[table["short"].isin(wanted)]):
-        for model in primary_order(runs, benchmark):
+        for model in models:
             row = part.loc[model]
             failed = f"{row['failed']} of {row['seeds']} [{number(row['failed_low'])}, {number(row['failed_high'])}]"
             cells = [number(row[c]) for c in ("sd", "sampling_std_error", "best", "worst", "regret")]
@@ -83,9 +84,10 @@ def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
 def generalization_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
     """Generalization: the score against train, against held-out data, and the gap with its interval."""
     header = ["metric", "model", "train", "held-out", "gap", "95% interval of the gap", "real data"]
+    models = primary_order(runs, benchmark)
     rows = []
     for short, part in _by_metric(_named(generalization(runs))):
-        for model in primary_order(runs, benchmark):
+        for model in models:
             row = part.loc[model]
             cells = [number(row[c]) for c in ("train", "test", "gap")]
             rows.append([_arrowed(short, part), model, *cells, _interval(row), number(row["null"])])

@@ -21,7 +21,8 @@ from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.metrics.pools import apart, distances_within, real_sets
 from genbench.records import Estimate
-from genbench.stats.permutation import LEVEL, share_interval
+from genbench.stats.permutation import LEVEL
+from genbench.stats.seeds import share_interval
 
 SAMPLES_A_CELL = 50
 FEWEST = 10

@@ -19,7 +19,8 @@ from genbench.metrics.memorization import nearest_real
 from genbench.metrics.metric import Metric
 from genbench.metrics.pools import apart, distances_to, real_sets, subsample
 from genbench.records import Estimate
-from genbench.stats.permutation import LEVEL, exceedance_p_value, labelled_sum, share_interval
+from genbench.stats.permutation import LEVEL, exceedance_p_value, labelled_sum
+from genbench.stats.seeds import share_interval
 
 SMALLEST = 0.02
 CLOSE = 0.01

@@ -253,14 +253,18 @@ def _moments_to_gaussian(moments: Moments) -> Gaussian:
     return Gaussian(moments.mean, covariance_to_factor((moments.covariance + moments.covariance.T) / 2))
 
 
-def _without(features: Features, keep: NDArray[np.bool_]) -> Gaussian:
-    """Fit the kept samples by taking the removed group's sums from the whole's (Chan, Golub and LeVeque 1983)."""
+def moments_without(features: Features, keep: NDArray[np.bool_]) -> Moments:
+    """Moments of the kept samples: the removed ones' sums taken from the whole's (Chan, Golub and LeVeque 1983)."""
     n, mean, covariance = features_to_moments(features)
     removed = features.values[torch.from_numpy(~keep).to(features.values.device)]
     kept = n - len(removed)
     moved = (removed - mean).sum(dim=0)
     scatter = covariance * (n - 1) - _scatter(removed, mean) - torch.outer(moved, moved) / kept
-    return _moments_to_gaussian(Moments(kept, mean - moved / kept, scatter / (kept - 1)))
+    return Moments(kept, mean - moved / kept, scatter / (kept - 1))
+
+
+def _without(features: Features, keep: NDArray[np.bool_]) -> Gaussian:
+    return _moments_to_gaussian(moments_without(features, keep))
 
 
 def _checked_gaussian(mean: Any, covariance: Any) -> Gaussian:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import digamma
 from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
-from genbench.metrics.frechet import Moments, features_to_moments
+from genbench.metrics.frechet import Moments, features_to_moments, moments_without
 from genbench.metrics.metric import Metric
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
@@ -85,7 +84,7 @@ def kl_gaussian(*, generated: Any, reference: Any, dims: int | None = 32) -> Est
         )
     value, debiased, mean_term = found
     parts = [
-        _divergence(_without(generated, keep), _without(reference, keep_reference), scale)
+        _divergence(moments_without(generated, keep), moments_without(reference, keep_reference), scale)
         for keep, keep_reference in deletions(generated.n, reference.n)
     ]
     kept = [part for part in parts if part is not None]
@@ -174,16 +173,6 @@ def _divergence(ours: Moments, theirs: Moments, scale: Tensor) -> tuple[float, f
         (shrink * trace + means_debiased - d + ratio + bias) / 2,
         means / 2,
     )
-
-
-def _without(features: Features, keep: NDArray[np.bool_]) -> Moments:
-    """Take a group's sums from the whole's (Chan, Golub and LeVeque 1983)."""
-    n, mean, covariance = features_to_moments(features)
-    removed = features.values[torch.from_numpy(~keep).to(features.values.device)] - mean
-    kept = n - len(removed)
-    moved = removed.sum(dim=0)
-    scatter = covariance * (n - 1) - removed.T @ removed - torch.outer(moved, moved) / kept
-    return Moments(kept, mean - moved / kept, scatter / (kept - 1))
 
 
 KL_GAUSSIAN = Metric(

@@ -15,7 +15,8 @@ from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.metrics.pools import RealSets, apart, blind_neighbours, blind_priority, real_sets
 from genbench.records import Estimate
-from genbench.stats.permutation import LEVEL, LabelledSum, labelled_sum, share_interval
+from genbench.stats.permutation import LEVEL, LabelledSum, labelled_sum
+from genbench.stats.seeds import share_interval
 
 TAIL = 0.1
 

@@ -18,6 +18,7 @@ from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, deletions, jackknife_estimate
+from genbench.stats.seeds import wilson_interval
 
 WITHIN = 1.0 - math.exp(-4.5)
 """Share of a component's samples that count as high quality: three deviations in two dimensions, 98.89%."""
@@ -92,12 +93,12 @@ def high_quality(*, generated: Any, mixture: Mixture) -> Estimate:
     features = Features.of(generated)
     inside = _assign("high_quality", features, mixture) >= 0
     share = float(inside.mean())
-    wilson = stats.binomtest(int(inside.sum()), features.n).proportion_ci(LEVEL, method="wilson")
+    low, high = wilson_interval(int(inside.sum()), features.n, level=LEVEL)
     return Estimate(
         value=share,
         std_error=math.sqrt(share * (1 - share) / features.n),
-        low=float(wilson.low),
-        high=float(wilson.high),
+        low=low,
+        high=high,
         level=LEVEL,
         null=WITHIN,
         replicates=tuple(float(inside[keep].mean()) for (keep,) in deletions(features.n)),

@@ -19,7 +19,8 @@ from genbench.metrics.metric import Metric
 from genbench.metrics.pools import apart, blind_neighbours, blind_priority, canonical_order
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.permutation import LEVEL, same_label_moments, share_interval
+from genbench.stats.permutation import LEVEL, same_label_moments
+from genbench.stats.seeds import share_interval
 
 K = 3
 FOLDS = 5

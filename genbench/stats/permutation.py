@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -201,18 +201,3 @@ def exceedance_p_value(below: int, n_first: int, rank: int, n_second: int) -> fl
     """
     smallest = below + rank - 1
     return float(stats.hypergeom.sf(below - 1, n_first + n_second, n_first, smallest))
-
-
-def share_interval(share: float, effective_n: float, *, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval for a share, from an effective number of trials, which need not be whole.
-
-    It leaves out a hypothetical share exactly when the two-sided z test with that share's variance rejects it.
-    """
-    if math.isinf(effective_n):
-        return share, share
-    z = float(ndtri(0.5 + level / 2))
-    centre = (share + z * z / (2 * effective_n)) / (1 + z * z / effective_n)
-    spread = share * (1 - share) / effective_n + z * z / (4 * effective_n**2)
-    half = z / (1 + z * z / effective_n) * math.sqrt(max(spread, 0.0))
-    # At the ends the bound is the end itself; rounding must not push it in or out.
-    return (0.0 if share <= 0 else max(0.0, centre - half)), (1.0 if share >= 1 else min(1.0, centre + half))

@@ -80,9 +80,19 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[flo
     """
     if not (n >= 1 and 0 <= successes <= n):
         raise ValueError(f"wilson_interval: 0 <= successes <= n and n >= 1 expected, got {successes} of {n}.")
+    return share_interval(successes / n, n, level=level)
+
+
+def share_interval(share: float, effective_n: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a share, from an effective number of trials, which need not be whole.
+
+    It leaves out a hypothetical share exactly when the two-sided z test with that share's variance rejects it.
+    """
+    if math.isinf(effective_n):
+        return share, share
     z = float(ndtri(0.5 + level / 2))
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # At the ends the bound is exactly 0 or 1; rounding must not push it outside.
-    return (0.0 if successes == 0 else max(0.0, centre - half)), (1.0 if successes == n else min(1.0, centre + half))
+    centre = (share + z * z / (2 * effective_n)) / (1 + z * z / effective_n)
+    spread = share * (1 - share) / effective_n + z * z / (4 * effective_n**2)
+    half = z / (1 + z * z / effective_n) * math.sqrt(max(spread, 0.0))
+    # At the ends the bound is the end itself; rounding must not push it in or out.
+    return (0.0 if share <= 0 else max(0.0, centre - half)), (1.0 if share >= 1 else min(1.0, centre + half))

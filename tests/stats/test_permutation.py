@@ -9,10 +9,9 @@ from genbench.stats.permutation import (
     exceedance_p_value,
     labelled_sum,
     same_label_moments,
-    share_interval,
     subset_sum_tail,
 )
-from genbench.stats.seeds import wilson_interval
+from genbench.stats.seeds import share_interval, wilson_interval
 
 VALUES = np.array([3, 1, 1, 0, 2, 0, 5, 1])
 
