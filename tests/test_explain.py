@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from genbench.cli import main
 from genbench.metrics.catalogue import catalogue, read_catalogue
+from genbench.metrics.frechet import fd
+from genbench.records import Estimate
 from genbench.registry import METRICS
 
 
@@ -39,3 +42,23 @@ def test_every_metric_can_be_explained(name: str, capsys: pytest.CaptureFixture[
 def test_a_misspelt_metric_gets_advice(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "covrage"]) == 2
     assert "Did you mean 'coverage'" in capsys.readouterr().err
+
+
+def test_the_worked_example_is_what_its_own_recipe_gives(capsys: pytest.CaptureFixture[str]) -> None:
+    """The null is a mean over pairs; that of 40 has a deviation below .01 (one pair's is .05), printed to .005."""
+    rng = np.random.default_rng(0)
+
+    def pair(n: int) -> Estimate:
+        return fd(generated=rng.normal(size=(n, 32)), reference=rng.normal(size=(n, 32)))
+
+    few, many = pair(500), pair(5000)
+    null = np.mean([pair(500).value for _ in range(40)])
+    assert main(["explain", "coverage"]) == 0
+    out = capsys.readouterr().out
+    assert f"have fd = {few.value:.2f}" in out
+    assert f"value     {few.value:.2f}" in out
+    assert f"debiased {few.debiased:.2f}" in out
+    assert f"interval {few.low:.2f} to {few.high:.2f}" in out
+    assert f"the value is {many.value:.2f} and debiased {many.debiased:.2f}" in out
+    assert "null      1.18" in out
+    assert abs(null - 1.18) < 0.03

@@ -12,6 +12,9 @@ from scipy.optimize import linear_sum_assignment
 Array = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
+BLOCK = 2**20
+"""Costs that are gone through at a time."""
+
 
 def solver_name() -> str:
     """Name the package whose solver is used: ``lapx`` where it is installed, else ``scipy``."""
@@ -68,12 +71,19 @@ def assignment_to_prices(cost: Array, columns: Columns) -> tuple[Array, Array]:
     """
     n = len(cost)
     assigned = cost[np.arange(n), columns]
-    edges = cost - assigned[:, None]
-    v: Array = edges.min(axis=0)
+    v: Array = least_in_columns(cost, -assigned)
     for _ in range(n):
-        shorter = (edges + v[columns, None]).min(axis=0)
+        shorter = least_in_columns(cost, v[columns] - assigned)
         fall = float((v - shorter).max())
         np.minimum(v, shorter, out=v)
         if fall <= 1e-14 * float(assigned.max()):
             break
     return assigned - v[columns], v
+
+
+def least_in_columns(cost: Array, shift: Array) -> Array:
+    """Return the least of each column of ``cost + shift[:, None]``, without a second matrix of its size: (m,)."""
+    step = max(1, BLOCK // cost.shape[1])
+    starts = range(0, len(cost), step)
+    least = [(cost[s : s + step] + shift[s : s + step, None]).min(axis=0) for s in starts]
+    return np.asarray(np.min(least, axis=0), dtype=np.float64)

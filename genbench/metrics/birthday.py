@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import check_widths, neighbours_within, pairwise_distances, row_blocks
+from genbench.metrics.distances import check_widths, row_blocks
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import neighbours_within
 from genbench.metrics.pools import distances_within
 from genbench.records import Estimate
 
@@ -110,11 +111,10 @@ def close_neighbours(features: Features, cut: float) -> NDArray[np.float64]:
     """Count, for every sample, the others within the cut, (n,)."""
     lists = neighbours_within(features, 1)
     counts = (lists.distances <= cut).sum(dim=1)
-    if lists.distances.shape[1] < features.n:
+    if not lists.complete:
         full = torch.nonzero(counts == lists.distances.shape[1]).squeeze(1)
         for rows in row_blocks(len(full), features.n):
-            distances = pairwise_distances(features.values[full[rows]], features.values)
-            counts[full[rows]] = (distances <= cut).sum(dim=1) - 1
+            counts[full[rows]] = (lists.to_others(full[rows]) <= cut).sum(dim=1)
     found: NDArray[np.float64] = counts.double().cpu().numpy()
     return found
 

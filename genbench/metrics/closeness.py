@@ -16,9 +16,9 @@ from scipy.special import ndtr
 
 from genbench.errors import SampleError
 from genbench.metrics.bins import cells_of, fit_cells
-from genbench.metrics.distances import NeighbourLists, neighbours_among
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import lists_among, neighbours_among
 from genbench.metrics.pools import apart, distances_within, real_sets
 from genbench.records import Estimate
 from genbench.stats.permutation import LEVEL
@@ -153,7 +153,7 @@ def c_t(*, generated: Any, train: Any, test: Any, rng: int, cells: int | None = 
             continue
         inside = sets.train.select(members[1]).values
         near, held = (
-            NeighbourLists(points.select(mine).values, inside, 1).distances[:, 0].cpu().numpy()
+            lists_among(points.select(mine).values, inside, 1)[0].distances[:, 0].cpu().numpy()
             for points, mine in ((generated, members[0]), (held_out, members[2]))
         )
         weights.append(len(held) / held_out.n)

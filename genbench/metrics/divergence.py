@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import neighbours_among, neighbours_within
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import neighbours_among, neighbours_within
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
 from genbench.stats.jackknife import deletions, jackknife_estimate

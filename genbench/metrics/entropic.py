@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConvergenceError
+from genbench.metrics.distances import row_blocks
 
 MAX_MARGINAL_ERROR = 1e-6
 STAGE_ERROR = 1e-3
@@ -48,7 +49,7 @@ def regularized_transport(
     """
     # Prices of the unregularized problem that are tight in every row and column: no row of the kernel underflows.
     f = cost.min(dim=1).values[:, None]
-    g = f if symmetric else (cost - f).min(dim=0).values[:, None]
+    g = f if symmetric else _least_in_columns(cost, f)[:, None]
     stronger = float(cost.mean())
     while stronger > 2 * epsilon:
         # Down to epsilon by fours: each stage starts from the last one's potentials, which spares thousands of steps.
@@ -99,6 +100,7 @@ class _Problem:
             beyond = _relaxation(beyond, errors[-1] / errors[-2])
             if self._a.shape[1] == 1 and float(torch.cat([u, v]).abs().max()) > MAX_LOG_SCALING:
                 f, g = f + self._epsilon * u, g + self._epsilon * v
+                del kernel  # before the next one takes its memory
                 kernel, u, v = self._kernel(f, g), torch.zeros_like(u), torch.zeros_like(v)
         raise ConvergenceError(
             f"sinkhorn: a marginal error below {tolerance} expected, got {errors[-1]:.2g} after "
@@ -117,11 +119,17 @@ class _Problem:
         return float((sums - self._a).abs().sum(dim=0).max())
 
     def _kernel(self, f: Tensor, g: Tensor) -> Tensor:
-        return (f + g.T - self._cost).div_(self._epsilon).exp_()
+        return (f + g.T).sub_(self._cost).div_(self._epsilon).exp_()
 
     def value(self, f: Tensor, g: Tensor) -> Tensor:
         """Return the dual's value for potentials whose plans have a total of 1, to the square of their error."""
         return (self._a * f).sum(dim=0) + (self._b * g).sum(dim=0)
+
+
+def _least_in_columns(cost: Tensor, f: Tensor) -> Tensor:
+    """Return the least of each column of ``cost - f``, without a second matrix of its size: (m,)."""
+    rows = row_blocks(len(cost), cost.shape[1])
+    return torch.stack([(cost[part] - f[part]).amin(dim=0) for part in rows]).amin(dim=0)
 
 
 def _relaxation(beyond: float, ratio: float) -> float:

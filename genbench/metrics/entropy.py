@@ -16,9 +16,9 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts, grassberger_entropy, predicted_classes
-from genbench.metrics.distances import NeighbourLists
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import NeighbourLists, lists_within, neighbours_within
 from genbench.metrics.projection import whiten
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
@@ -184,10 +184,14 @@ def entropy_class(*, generated: Any) -> Estimate:
 
 
 class DistinctPoints(NamedTuple):
-    """The distinct rows of a set with their neighbours, and which of them each sample is (-1: none that is used)."""
+    """The distinct rows of a set with their neighbours.
+
+    ``which`` of them each sample is (-1: none that is used), and their ``order`` by content.
+    """
 
     lists: NeighbourLists
     which: Tensor
+    order: Tensor
 
     @property
     def n(self) -> int:
@@ -218,10 +222,11 @@ class DistinctPoints(NamedTuple):
         if n >= self.n:
             return self
         chosen = np.random.default_rng(derive_seed(0, "thinned points", n, self.n)).permutation(self.n)[:n]
-        place = torch.full((self.n,), -1, dtype=torch.int64)
-        place[torch.from_numpy(chosen)] = torch.arange(n)
-        points = self.lists.points[torch.from_numpy(chosen).to(self.which.device)]
-        return DistinctPoints(NeighbourLists(points, points, _depth(k)), place.to(self.which.device)[self.which])
+        kept = self.order[torch.from_numpy(np.sort(chosen)).to(self.order.device)]
+        everyone = torch.arange(n, device=kept.device)
+        place = torch.full((self.n,), -1, dtype=torch.int64, device=kept.device)
+        place[kept] = everyone
+        return DistinctPoints(lists_within(self.lists.points[kept], _depth(k)), place[self.which], everyone)
 
 
 def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
@@ -235,7 +240,11 @@ def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
 
     def compute() -> DistinctPoints:
         rows, which = torch.unique(features.values, dim=0, return_inverse=True)
-        return DistinctPoints(NeighbourLists(rows, rows, _depth(k)), which)
+        everyone = torch.arange(len(rows), device=rows.device)
+        if len(rows) == features.n:
+            # Nothing is repeated: the set's own lists serve, which other metrics ask as well.
+            return DistinctPoints(neighbours_within(features, _depth(k)), everyone, which.argsort())
+        return DistinctPoints(lists_within(rows, _depth(k)), which, everyone)
 
     if k < 1:
         raise SampleError(f"{metric}: k >= 1 expected, got {k}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ class Features:
         If the table is empty, not two-dimensional, or holds a value that is not finite.
     """
 
-    __slots__ = ("_memory", "values")
+    __slots__ = ("__weakref__", "_beside", "_memory", "values")
 
     def __init__(self, values: Any) -> None:
         tensor = torch.as_tensor(values)
@@ -46,6 +47,7 @@ class Features:
             )
         self.values: Tensor = tensor
         self._memory: dict[Hashable, Any] = {}
+        self._beside: WeakKeyDictionary[Features, dict[Hashable, Any]] = WeakKeyDictionary()
 
     @classmethod
     def of(cls, values: Any) -> Features:
@@ -62,16 +64,28 @@ class Features:
         """Number of columns."""
         return int(self.values.shape[1])
 
-    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+    def remember(self, key: Hashable, compute: Callable[[], T], *, beside: Features | None = None) -> T:
         """Return what ``compute`` gave the first time it was asked for under ``key``.
 
-        Keys that involve another `Features` must hold that object itself, not its ``id``: the reference keeps
-        it alive, so that its place in memory is not taken by another.
+        Parameters
+        ----------
+        key : hashable
+            One that names another `Features` must hold that object itself, not its ``id``: the key keeps it alive, so
+            that its place in memory is not taken by another.
+        compute : callable
+        beside : Features or None
+            A set that the result is about as well: it is forgotten with either of the two, so that a reference does not
+            keep all the sets that were ever scored against it.
         """
-        if key not in self._memory:
-            self._memory[key] = compute()
-        found: T = self._memory[key]
+        memory = self._memory if beside is None else self._beside.setdefault(beside, {})
+        if key not in memory:
+            memory[key] = compute()
+        found: T = memory[key]
         return found
+
+    def recall(self, key: Hashable, *, beside: Features) -> Any | None:
+        """Return what is remembered about this and another set under ``key``, or None."""
+        return self._beside.get(beside, {}).get(key)
 
     def select(self, keep: NDArray[np.bool_]) -> Features:
         """Return the rows where ``keep``, an (n,) bool array, is True."""

@@ -1,4 +1,4 @@
-"""Who lies within whose neighbourhood, for all samples and for random halves at once, from one pass over the distances.
+"""Who lies within whose neighbourhood, for all samples and for random halves at once, from the lists of neighbours.
 
 The halves are the bits of a word: bit p of a sample is set if it belongs to part p (part 0 is all samples). A pair of
 samples is looked up once among the radii of either one, which answers for every part together.
@@ -7,15 +7,15 @@ samples is looked up once among the radii of either one, which answers for every
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genbench.metrics.distances import SquaredDistances, distances_of_pairs, neighbours_within, row_blocks
+from genbench.metrics.distances import SquaredDistances, distances_of_pairs, row_blocks
 from genbench.metrics.features import Features
+from genbench.metrics.nearest import NeighbourLists, neighbours_among, neighbours_within
 from genbench.randomness import derive_seed
 from genbench.stats.half_sampling import DRAWS, halves
 
@@ -30,7 +30,7 @@ Bits = NDArray[np.int64]
 def neighbourhood_scores(
     generated: Features, reference: Features, *, ks: tuple[int, int], seed: int, draws: int = DRAWS
 ) -> Scores:
-    """Compute the six scores of all samples and of random halves of both sets, from one pass over the distances.
+    """Compute the six scores of all samples and of random halves of both sets.
 
     Parameters
     ----------
@@ -51,58 +51,132 @@ def neighbourhood_scores(
 
     Notes
     -----
-    O(n m d) operations as matrix products, and some 0.3 microseconds for each pair closer than the largest radius of
-    any part: a few pairs for each sample, or all n m where one set lies deep within the other's neighbourhoods.
+    The lists of neighbours, shared with other metrics, hold all the pairs that matter, except for a neighbourhood with
+    more samples of the other set in it than the lists are deep: that one is compared with the whole other set. So
+    O(n m d) operations as matrix products, and up to twice as many where one set lies deep within the other's
+    neighbourhoods; and some 0.3 microseconds for each pair closer than the largest radius of any part.
     """
-    ours = _side(generated, ks, derive_seed(seed, "generated halves"), draws)
-    theirs = _side(reference, ks, derive_seed(seed, "reference halves"), draws)
+    ours = _Side(generated, ks, derive_seed(seed, "generated halves"), draws)
+    theirs = _Side(reference, ks, derive_seed(seed, "reference halves"), draws)
+    deep = 8 * max(ks)
+    around_theirs = _Around(theirs, ours.members, neighbours_among(reference, generated, deep))
+    around_ours = _Around(ours, theirs.members, neighbours_among(generated, reference, deep))
     parts = 1 + draws
-    found = _Found(*(np.zeros(n, dtype=np.int64) for n in (generated.n, generated.n, *[reference.n] * 3)))
-    held = np.zeros(64, dtype=np.int64)
-    squares = SquaredDistances(reference.values, generated.values)
-    for rows in row_blocks(reference.n, generated.n):
-        block = squares.block(rows)
-        error = squares.bound(squares.point_norms[rows], squares.other_norms.max())[:, None]
-        near = block <= torch.maximum(theirs.reach[rows, None].square(), ours.reach[None, :].square()).add_(error)
-        i, j = torch.nonzero(near, as_tuple=True)
-        near_squares = block[i, j]
-        for part in range(0, len(i), PAIRS):
-            pairs = slice(part, part + PAIRS)
-            _look_up(squares, near_squares[pairs], i[pairs] + rows.start, j[pairs], (theirs, ours), found, held)
     n, m = _count(ours.members, parts), _count(theirs.members, parts)
-    precision, recall = _count(found.in_reference, parts) / n, _count(found.in_generated, parts) / m
+    precision, recall = _count(around_theirs.found, parts) / n, _count(around_ours.found, parts) / m
     return {
         "precision": precision,
         "recall": recall,
-        "density": held[:parts] / (ks[1] * n),
-        "coverage": _count(found.covered, parts) / m,
-        "precision_symmetric": np.minimum(precision, _count(found.holds_reference, parts) / n),
-        "recall_symmetric": np.minimum(recall, _count(found.holds_generated, parts) / m),
+        "density": around_theirs.held[:parts] / (ks[1] * n),
+        "coverage": _count(around_theirs.covered, parts) / m,
+        "precision_symmetric": np.minimum(precision, _count(around_ours.holding, parts) / n),
+        "recall_symmetric": np.minimum(recall, _count(around_theirs.holding, parts) / m),
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Bits of the parts in which a sample was found to lie within, or to hold, another.
+class _Side:
+    """One set, and the neighbourhoods around its samples in every part.
 
-    The first two are of the generated samples: within a reference sample's neighbourhood, and with a reference sample
-    in its own. The others are of the reference samples, the last one for balls and the edge not counted.
+    Attributes
+    ----------
+    members : (n,) int64 array
+        Bits of the parts that each sample is in.
+    reach : (n,) tensor
+        Its largest radius in any part.
+    radii : _Radii
     """
 
-    in_reference: Bits
-    holds_reference: Bits
-    in_generated: Bits
-    holds_generated: Bits
-    covered: Bits
+    def __init__(self, features: Features, ks: tuple[int, int], seed: int, draws: int) -> None:
+        members = np.ones((1, features.n), dtype=bool)
+        if draws:
+            members = np.concatenate([members, halves(features.n, seed=seed, draws=draws)])
+        alive = torch.from_numpy(members).to(features.values.device)
+        # Deep enough that the k-th neighbour in a half is practically always among the listed ones.
+        lists = neighbours_within(features, 8 * max(ks))
+        radii = [
+            torch.stack([torch.where(part, lists.kth(k, part)[0], -1.0) for part in alive], dim=1)
+            for k in dict.fromkeys(ks)
+        ]
+        self.members: Bits = (members.astype(np.int64) << np.arange(1 + draws)[:, None]).sum(axis=0)
+        self.reach = torch.stack([kind.amax(dim=1) for kind in radii]).amax(dim=0)
+        self.radii = _Radii(radii)
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One set: bits of the parts that each sample is in, its largest radius, and the tables of its radii."""
+class _Around:
+    """What of the other set lies in the neighbourhoods around one set's samples.
 
-    members: Bits
-    reach: Tensor
-    radii: _Radii
+    Parameters
+    ----------
+    side : _Side
+        Around whose samples.
+    members : (m,) int64 array
+        Bits of the parts that each sample of the other set is in.
+    lists : NeighbourLists
+        Of the side's samples in the other set.
+
+    Attributes
+    ----------
+    found : (m,) int64 array
+        Bits of the parts in which a sample of the other set lies in a neighbourhood.
+    holding : (n,) int64 array
+        Bits of the parts in which a sample's neighbourhood holds one of the other set.
+    covered : (n,) int64 array
+        The same for balls, the edge not counted.
+    held : (64,) int64 array
+        For each part, how many samples the balls hold in all.
+    """
+
+    def __init__(self, side: _Side, members: Bits, lists: NeighbourLists) -> None:
+        self._side, self._members, self._lists = side, members, lists
+        n = len(side.members)
+        self.found, self.held = np.zeros(len(members), dtype=np.int64), np.zeros(64, dtype=np.int64)
+        self.holding, self.covered = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        listed = lists.distances <= side.reach[:, None]
+        # A ball that holds the last one listed may hold more.
+        overfull = listed[:, -1] if not lists.complete else torch.zeros_like(listed[:, -1])
+        i, place = torch.nonzero(listed & ~overfull[:, None], as_tuple=True)
+        for part in (slice(start, start + PAIRS) for start in range(0, len(i), PAIRS)):
+            distances = lists.distances[i[part], place[part]]
+            self._enter(i[part], lists.indices[i[part], place[part]], distances, distances)
+        self._compare_with_all(torch.nonzero(overfull).squeeze(1))
+
+    def _compare_with_all(self, centres: Tensor) -> None:
+        """Look among all samples of the other set for those around the given samples."""
+        if not len(centres):
+            return
+        squares = SquaredDistances(self._lists.points[centres], self._lists.others)
+        for rows in row_blocks(len(centres), len(self._members)):
+            block = squares.block(rows)
+            error = squares.bound(squares.point_norms[rows], squares.other_norms.max())[:, None]
+            i, j = torch.nonzero(block <= self._side.reach[centres[rows], None].square() + error, as_tuple=True)
+            for part in (slice(start, start + PAIRS) for start in range(0, len(i), PAIRS)):
+                near = block[i[part], j[part]]
+                error = squares.bound(squares.point_norms[rows][i[part]], squares.other_norms[j[part]])
+                lowest, highest = (near - error).clamp_(min=0).sqrt_(), (near + error).clamp_(min=0).sqrt_()
+                self._enter(centres[rows][i[part]], j[part], lowest, highest)
+
+    def _enter(self, i: Tensor, j: Tensor, lowest: Tensor, highest: Tensor) -> None:
+        """Enter pairs of the side's samples i and the others' j, whose distances lie between the two given ones."""
+        radii = self._side.radii
+        at_least, above = radii.below(i, lowest, equal=False), radii.below(i, highest, equal=True)
+        # Where a radius lies between the two the exact distance decides; so it does for equal samples.
+        close = torch.nonzero((at_least != above) | (lowest == 0)).squeeze(1)
+        same = torch.zeros_like(i, dtype=torch.bool)
+        if len(close):
+            exact = distances_of_pairs(self._lists.points, self._lists.others, i[close], j[close])
+            same[close] = exact == 0
+            at_least[close] = radii.below(i[close], exact, equal=False)
+            above[close] = radii.below(i[close], exact, equal=True)
+        manifold, ball = radii.masks[0], radii.masks[-1]
+        # A ball of radius zero covers the samples that equal its centre.
+        inside = torch.where(same, ball[i, at_least], ball[i, above])
+        rows, columns = i.cpu().numpy(), j.cpu().numpy()
+        here = self._members[columns]
+        held = manifold[i, at_least].cpu().numpy() & here
+        np.bitwise_or.at(self.found, columns, held)
+        np.bitwise_or.at(self.holding, rows, held)
+        np.bitwise_or.at(self.covered, rows, inside.cpu().numpy() & here)
+        self.held += _bit_counts(ball[i, at_least].cpu().numpy() & here)
 
 
 class _Radii:
@@ -141,45 +215,6 @@ class _Radii:
         return count
 
 
-def _look_up(
-    squares: SquaredDistances,
-    near: Tensor,
-    i: Tensor,
-    j: Tensor,
-    sides: tuple[_Side, _Side],
-    found: _Found,
-    held: NDArray[np.int64],
-) -> None:
-    """Enter pairs of reference samples i and generated samples j, by their near squares, into what was found."""
-    theirs, ours = sides
-    error = squares.bound(squares.point_norms[i], squares.other_norms[j])
-    lowest, highest = (near - error).clamp_(min=0).sqrt_(), (near + error).clamp_(min=0).sqrt_()
-    at_least = [side.radii.below(at, lowest, equal=False) for side, at in ((theirs, i), (ours, j))]
-    above = [side.radii.below(at, highest, equal=True) for side, at in ((theirs, i), (ours, j))]
-    # Where a radius lies within the error the exact form decides; this finds equal distances and duplicates as well.
-    close = torch.nonzero((at_least[0] != above[0]) | (at_least[1] != above[1])).squeeze(1)
-    same = torch.zeros_like(i, dtype=torch.bool)
-    if len(close):
-        exact = distances_of_pairs(squares.points, squares.others, i[close], j[close])
-        same[close] = exact == 0
-        for index, (side, at) in enumerate(((theirs, i), (ours, j))):
-            at_least[index][close] = side.radii.below(at[close], exact, equal=False)
-            above[index][close] = side.radii.below(at[close], exact, equal=True)
-    manifold, ball = theirs.radii.masks[0], theirs.radii.masks[-1]
-    # A ball of radius zero covers the samples that equal its centre.
-    inside = torch.where(same, ball[i, at_least[0]], ball[i, above[0]])
-    rows, columns = i.cpu().numpy(), j.cpu().numpy()
-    here, there = ours.members[columns], theirs.members[rows]
-    in_reference = manifold[i, at_least[0]].cpu().numpy() & here
-    in_generated = ours.radii.masks[0][j, at_least[1]].cpu().numpy() & there
-    np.bitwise_or.at(found.in_reference, columns, in_reference)
-    np.bitwise_or.at(found.holds_generated, rows, in_reference)
-    np.bitwise_or.at(found.in_generated, rows, in_generated)
-    np.bitwise_or.at(found.holds_reference, columns, in_generated)
-    np.bitwise_or.at(found.covered, rows, inside.cpu().numpy() & here)
-    held += _bit_counts(ball[i, at_least[0]].cpu().numpy() & here)
-
-
 def _bit_counts(words: Bits) -> NDArray[np.int64]:
     """Count for each of the 64 bits the words that have it set."""
     octets = np.ascontiguousarray(words).astype("<i8").view(np.uint8).reshape(-1, 8)
@@ -189,19 +224,3 @@ def _bit_counts(words: Bits) -> NDArray[np.int64]:
 
 def _count(words: Bits, parts: int) -> NDArray[np.float64]:
     return _bit_counts(words)[:parts].astype(np.float64)
-
-
-def _side(features: Features, ks: tuple[int, int], seed: int, draws: int) -> _Side:
-    """Draw the halves of one set and find the radii within each."""
-    members = np.ones((1, features.n), dtype=bool)
-    if draws:
-        members = np.concatenate([members, halves(features.n, seed=seed, draws=draws)])
-    alive = torch.from_numpy(members).to(features.values.device)
-    # Deep enough that the k-th neighbour in a half is practically always among the listed ones.
-    lists = neighbours_within(features, 8 * max(ks))
-    radii = [
-        torch.stack([torch.where(part, lists.kth(k, part)[0], -1.0) for part in alive], dim=1)
-        for k in dict.fromkeys(ks)
-    ]
-    words = (members.astype(np.int64) << np.arange(1 + draws)[:, None]).sum(axis=0)
-    return _Side(words, torch.stack([kind.amax(dim=1) for kind in radii]).amax(dim=0), _Radii(radii))

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import neighbours_among
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import neighbours_among
 from genbench.metrics.pools import RealSets, apart, blind_neighbours, blind_priority, real_sets
 from genbench.records import Estimate
 from genbench.stats.permutation import LEVEL, LabelledSum, labelled_sum

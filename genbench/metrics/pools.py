@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,15 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import (
-    NeighbourLists,
-    check_widths,
-    neighbours_among,
-    neighbours_within,
-    pairwise_distances,
-    row_blocks,
-)
+from genbench.metrics.distances import check_widths, row_blocks
 from genbench.metrics.features import Features
+from genbench.metrics.nearest import NeighbourLists, neighbours_among, neighbours_within
 from genbench.randomness import derive_seed
 
 
@@ -178,21 +171,14 @@ def blind_neighbours(lists: Sequence[NeighbourLists], k: int, priority: Tensor) 
     near, chosen = _choose(distances, indices, k, priority)
     cut = torch.zeros(len(near), dtype=torch.bool, device=near.device)
     for part in lists:
-        if part.distances.shape[1] < len(part.others):
+        if not part.complete:
             cut |= part.distances[:, -1] <= near[:, -1]
     torn = torch.nonzero(cut).squeeze(1)
     for rows in row_blocks(len(torn), int(starts[-1])):
-        everything = torch.cat([_all_distances(part, torn[rows]) for part in lists], dim=1)
+        everything = torch.cat([part.to_others(torn[rows]) for part in lists], dim=1)
         columns = torch.arange(int(starts[-1]), device=near.device).expand_as(everything)
         near[torn[rows]], chosen[torn[rows]] = _choose(everything, columns, k, priority)
     return near, chosen
-
-
-def _all_distances(part: NeighbourLists, rows: Tensor) -> Tensor:
-    distances = pairwise_distances(part.points[rows], part.others)
-    if part.points is part.others:
-        distances[torch.arange(len(rows), device=rows.device), rows] = math.inf
-    return distances
 
 
 def _choose(distances: Tensor, indices: Tensor, k: int, priority: Tensor) -> tuple[Tensor, Tensor]:

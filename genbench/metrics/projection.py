@@ -29,7 +29,8 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
     Returns
     -------
     tuple of Features
-        Generated and reference, (n, r) and (m, r) with 1 <= r <= min(d, dims); remembered with ``generated``.
+        Generated and reference, (n, r) and (m, r) with 1 <= r <= min(d, dims); both remembered, so that neighbours
+        within the reference are found once for all that is scored against it.
 
     Raises
     ------
@@ -47,14 +48,22 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
     """
     check_widths(metric, generated, reference)
 
-    def compute() -> tuple[Features, Features]:
-        mean, components = reference.remember(("components", dims), lambda: _components(metric, reference, dims))
+    mean, components = reference.remember(("components", dims), lambda: _components(metric, reference, dims))
+
+    def move_reference() -> Features:
+        rows, which = torch.unique(reference.values, dim=0, return_inverse=True)
+        return Features(((rows - mean) @ components)[which])
+
+    moved_reference = reference.remember(("whitened", dims), move_reference)
+
+    def move_generated() -> Features:
         both = torch.cat([generated.values, reference.values])
         rows, which = torch.unique(both, dim=0, return_inverse=True)
-        moved = ((rows - mean) @ components)[which]
-        return Features(moved[: generated.n]), Features(moved[generated.n :])
+        moved = (rows - mean) @ components
+        moved[which[generated.n :]] = moved_reference.values
+        return Features(moved[which[: generated.n]])
 
-    return generated.remember(("whitened", reference, dims), compute)
+    return generated.remember(("whitened", reference, dims), move_generated), moved_reference
 
 
 def _components(metric: str, reference: Features, dims: int) -> tuple[Tensor, Tensor]:

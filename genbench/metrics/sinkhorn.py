@@ -31,7 +31,7 @@ def sinkhorn(*, generated: Any, reference: Any, epsilon: float | None = None, ma
         Strength of the entropic regularization, in squared feature units, > 0. None is 0.05 times the median squared
         distance within the reference; all scores against one reference then share it.
     max_bytes : int
-        Largest cost matrix (8 n m bytes) to take on; about four of its size are held.
+        Largest cost matrix (8 n m bytes) to take on; about another one of its size is needed on the way.
 
     Returns
     -------
@@ -144,8 +144,9 @@ def median_epsilon(reference: Features) -> float:
     n = reference.n
     pairs = n * (n - 1)
     # The zeros of the diagonal come first.
-    ordered = squared_costs(reference.values, reference.values).flatten()
-    median = float(ordered.kthvalue(n + pairs // 2).values) if pairs else 0.0
+    costs = squared_costs(reference.values, reference.values).flatten().cpu().numpy()
+    costs.partition(n - 1 + pairs // 2)  # in place, where torch would take two more arrays of its size
+    median = float(costs[n - 1 + pairs // 2]) if pairs else 0.0
     if not median > 0:
         raise SampleError(
             f"sinkhorn: a reference whose samples differ expected, got a median distance of zero among {n}; "

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from genbench.errors import ConvergenceError, SampleError, UsageError
-from genbench.metrics.assignment import Array, assignment_to_prices, cost_to_assignment
+from genbench.metrics.assignment import Array, assignment_to_prices, cost_to_assignment, least_in_columns
 
 MAX_ITERATIONS = 10**8
 MAX_GAP = 1e-9
@@ -81,9 +81,7 @@ def cost_to_transport(cost: Array, *, solver: Solver = "simplex", max_iterations
         raise SampleError("transport: finite costs >= 0 expected, got NaN, infinity or a negative cost.")
     n, m = cost.shape
     total, u, v = _assignment(cost) if solver == "assignment" else _simplex(cost, max_iterations)
-    slack = cost - u[:, None]
-    slack -= v[None, :]
-    v = v + np.minimum(slack.min(axis=0), 0.0)
+    v = v + np.minimum(least_in_columns(cost, -u) - v, 0.0)
     scale = max(total, 1e-6 * float(cost.mean()))
     gap = (total - float(u.mean() + v.mean())) / scale if scale > 0 else 0.0
     if not MIN_GAP < gap < MAX_GAP:

@@ -18,7 +18,7 @@ from genbench.metrics.metric import Metric
 from genbench.metrics.solvers import Solver, Transport, choose_solver, cost_to_transport
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, deletions, half_width, standard_error, too_few
+from genbench.stats.jackknife import LEVEL, deletions, group_count, half_width, standard_error, too_few
 
 
 def wasserstein(
@@ -42,7 +42,7 @@ def wasserstein(
         ``auto`` takes the network simplex for unequal sizes or d <= 4, else an assignment solver (lapx where it is
         installed, else scipy). Both are exact, and proved so by the same certificate; ``notes`` says which was used.
     max_bytes : int
-        Largest cost matrix (8 n m bytes) to take on; several more of its size are needed on the way.
+        Largest cost matrix (8 n m bytes) to take on; about another one of its size is needed on the way.
     on_budget : {"error", "subsample"}
         What to do with a larger one: refuse it, or score random samples of both sets, of one size that fits. That size
         is then ``extra["n_solved"]`` and in ``notes``; the plug-in's bias is that size's.
@@ -99,13 +99,13 @@ def wasserstein(
     chosen = choose_solver(name, solver, *sizes, generated.d)
     plan = cost_to_transport(cost, solver=chosen)
     value = plan.cost ** (1 / p)
-    powers = transport_to_replicates(cost, plan, solver=chosen)
     extra["duality_gap"] = plan.gap
     notes.append(f"solver: {'network simplex of POT' if chosen == 'simplex' else f'assignment of {solver_name()}'}")
-    if not powers:
+    if not group_count(*sizes):
         return Estimate(value=value, extra=extra, notes=(*notes, too_few(*sizes)))
     half_solver = choose_solver(name, solver, 1, 1, generated.d)
     low, centre, high = _centred(generated.values, reference.values, cost, p, half_solver)
+    powers = transport_to_replicates(cost, plan, solver=chosen)
     error, width = standard_error(powers), half_width(powers)
     return Estimate(
         value=value,
@@ -157,22 +157,25 @@ def samples_to_cost(a: Tensor, b: Tensor, p: int) -> Array:
 
 
 def transport_to_replicates(cost: Array, solved: Transport, *, solver: Solver = "simplex") -> list[float]:
-    """Solve again without each jackknife group, on the scale of ``cost``.
+    """Solve again without each jackknife group, on the scale of ``cost``, **which is overwritten**: one matrix less.
 
     Equal sizes are assignment problems on reduced costs, ``cost - u - v``: prices shift every assignment's cost by
     the same amount, so the answer is exact, and near-optimal prices make it quick. In few dimensions they do so only
     for scipy's solver, lapx's being slowed by the many reduced costs near zero.
     """
-    reduced = cost - solved.u[:, None] - solved.v[None, :]
+    reduced = cost
+    reduced -= solved.u[:, None]
+    reduced -= solved.v[None, :]
     assign = linear_sum_assignment if solver == "simplex" else _assign
     costs = []
     for rows, columns in deletions(*cost.shape):
-        part = np.ix_(rows, columns)
+        part = reduced[np.ix_(rows, columns)]
+        shift = float(solved.u[rows].mean() + solved.v[columns].mean())
         if rows.sum() == columns.sum():
-            costs.append(float(cost[part][assign(reduced[part])].mean()))
+            least = float(part[assign(part)].mean())
         else:
-            shift = float(solved.u[rows].mean() + solved.v[columns].mean())
-            costs.append(max(0.0, cost_to_transport(np.maximum(reduced[part], 0.0)).cost + shift))
+            least = cost_to_transport(np.maximum(part, 0.0, out=part)).cost
+        costs.append(max(0.0, least + shift))
     return costs
 
 
@@ -189,8 +192,8 @@ def _centred(x: Tensor, y: Tensor, cost: Array, p: int, solver: Solver) -> tuple
     """Lower one-sided, centred and higher one-sided difference of p-th powers, from halves of equal size."""
     half = min(cost.shape) // 2
     x_halves, y_halves = (disjoint_halves(n, half) for n in cost.shape)
-    parts = [cost[np.ix_(i, j)] for i in x_halves for j in y_halves]
-    between = float(np.mean([cost_to_transport(part, solver=solver).cost for part in parts]))
+    quarters = (cost[np.ix_(i, j)] for i in x_halves for j in y_halves)
+    between = float(np.mean([cost_to_transport(part, solver=solver).cost for part in quarters]))
     within = [
         cost_to_transport(samples_to_cost(values[first], values[second], p), solver=solver).cost
         for values, (first, second) in ((x, x_halves), (y, y_halves))

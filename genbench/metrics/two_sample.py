@@ -13,9 +13,10 @@ from scipy import stats
 from scipy.special import ndtr
 
 from genbench.errors import ConvergenceError, SampleError
-from genbench.metrics.distances import check_widths, neighbours_among, neighbours_within
+from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
+from genbench.metrics.nearest import neighbours_among, neighbours_within
 from genbench.metrics.pools import apart, blind_neighbours, blind_priority, canonical_order
 from genbench.randomness import derive_seed
 from genbench.records import Estimate

@@ -3,9 +3,13 @@ import pytest
 import torch
 
 from genbench.errors import SampleError
+from genbench.metrics.distances import SquaredDistances, pairwise_distances
 from genbench.metrics.features import Features
 from genbench.metrics.membership import MAX_DRAWS, neighbourhood_scores
+from genbench.metrics.nearest import neighbours_within
 from genbench.metrics.neighbours import (
+    BALL_K,
+    MANIFOLD_K,
     coverage,
     density,
     expected_coverage,
@@ -242,7 +246,6 @@ HARD = {
 @pytest.mark.parametrize("kind", HARD)
 def test_every_half_is_scored_as_the_exact_distances_say(kind, monkeypatch):
     """Duplicates, ties and large offsets, in which the product form of a distance would decide wrongly."""
-    from genbench.metrics.distances import pairwise_distances
     from genbench.randomness import derive_seed
     from genbench.stats.half_sampling import halves
 
@@ -271,27 +274,25 @@ def test_every_half_is_scored_as_the_exact_distances_say(kind, monkeypatch):
         assert {name: values[1 + draw] for name, values in scores.items()} == pytest.approx(expected, rel=1e-12)
 
 
-def test_each_block_of_distances_is_taken_once(monkeypatch):
-    """All six scores with their 50 halves: every row of XX, YY and XY in one block, and no other distance to all."""
-    from genbench.metrics.distances import NeighbourLists, SquaredDistances
+def test_a_neighbourhood_with_more_samples_than_are_listed_is_compared_with_all(monkeypatch):
+    """All generated samples lie within every reference sample's neighbourhood, far more than the lists are deep."""
+    compared = []
+    original = SquaredDistances.block
 
-    blocks, again = [], []
-    block, to_others = SquaredDistances.block, NeighbourLists._to_others
+    def counted(self, rows, first=0):
+        compared.append((len(self.points), len(self.others)))
+        return original(self, rows, first)
 
-    def counted(self, rows):
-        blocks.append((id(self.points), id(self.others), rows.start, rows.stop))
-        return block(self, rows)
-
+    generated, reference = Features(1e-3 * normal(300, 16, 1)), Features(normal(300, 16, 2))
     monkeypatch.setattr(SquaredDistances, "block", counted)
-    monkeypatch.setattr(NeighbourLists, "_to_others", lambda self, rows: again.append(rows) or to_others(self, rows))
-    monkeypatch.setattr("genbench.metrics.distances.BLOCK_BYTES", 8 * 300 * 70)
-    generated, reference = Features(normal(300, 16, 1)), Features(normal(300, 16, 2))
-    for score in SCORES.values():
-        score(generated=generated, reference=reference, rng=0)
-    x, y = id(generated.values), id(reference.values)
-    rows = [(start, min(start + 70, 300)) for start in range(0, 300, 70)]
-    assert sorted(blocks) == sorted((*pair, *part) for pair in ((x, x), (y, y), (y, x)) for part in rows)
-    assert again == []
+    monkeypatch.setattr("genbench.metrics.membership.PAIRS", 1000)
+    found = neighbourhood_scores(generated, reference, ks=(MANIFOLD_K, BALL_K), seed=0, draws=0)
+    radius, _ = neighbours_within(reference, BALL_K).kth(BALL_K)
+    inside = pairwise_distances(reference.values, generated.values) <= radius[:, None]
+    assert found["density"][0] == pytest.approx(float(inside.sum()) / (5 * generated.n), rel=1e-12)
+    overfull = int((inside.sum(dim=1) >= 40).sum())
+    assert 0 < overfull < 300
+    assert compared[-1] == (overfull, 300)
 
 
 def test_symmetric_scores_fall_on_both_sides_of_the_shell():

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import NeighbourLists
 from genbench.metrics.features import Features
+from genbench.metrics.nearest import lists_among, lists_within
 from genbench.metrics.pools import apart, blind_neighbours, blind_priority, real_sets, subsample
 
 
@@ -60,7 +60,7 @@ def test_ties_go_to_the_first_by_priority_however_short_the_lists(k, depth):
     rng = np.random.default_rng(k)
     points, first, second = (torch.from_numpy(rng.integers(0, 3, (n, 2)).astype(float)) for n in (15, 30, 25))
     priority = torch.from_numpy(rng.permutation(55))
-    lists = [NeighbourLists(points, part, depth) for part in (first, second)]
+    lists = [lists_among(points, part, depth)[0] for part in (first, second)]
     distances, indices = blind_neighbours(lists, k, priority)
     everything = torch.cdist(points, torch.cat([first, second]))
     for i in range(15):
@@ -71,7 +71,7 @@ def test_ties_go_to_the_first_by_priority_however_short_the_lists(k, depth):
 
 def test_a_row_is_no_neighbour_of_itself():
     points = torch.zeros(6, 2, dtype=torch.float64)
-    _, indices = blind_neighbours([NeighbourLists(points, points, 2)], 2, torch.arange(6))
+    _, indices = blind_neighbours([lists_within(points, 2)], 2, torch.arange(6))
     assert all(i not in row for i, row in enumerate(indices.tolist()))
 
 

@@ -1,0 +1,97 @@
+"""What is computed once for all metrics of an evaluation: the distances within and between sets."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from genbench.benchmarks import load_benchmark
+from genbench.definitions import MetricSpec
+from genbench.evaluate import Evaluator
+from genbench.metrics.distances import SquaredDistances
+from genbench.metrics.nearest import NeighbourLists
+from tests.contract.test_metrics import samples
+
+NEIGHBOUR_METRICS = (
+    "precision",
+    "recall",
+    "precision_symmetric",
+    "recall_symmetric",
+    "density",
+    "coverage",
+    "knn_two_sample",
+    "birthday_support",
+    "entropy_knn",
+    "kl_knn",
+    "kl_knn_reverse",
+    "entropy_gap_knn",
+    "label_test",
+    "lower_tail_copies",
+    "nn_distance_ratio",
+    "copy_rate",
+    "auth_pct",
+)
+
+N = 300
+
+
+class Sweeps:
+    """Counts the blocks of distances by sets and rows; holds the sets, so that no address is used twice.
+
+    ``again`` counts the rows that are looked at twice, because of ties or of neighbourhoods with very many samples.
+    """
+
+    def __init__(self, monkeypatch):
+        self.blocks, self.again, self._held = Counter(), 0, []
+        block, to_others = SquaredDistances.block, NeighbourLists.to_others
+
+        def counted_block(squares, rows, first=0):
+            if len(squares.points) < N:  # a few rows with crowded neighbourhoods, looked at again
+                self.again += len(squares.points)
+                return block(squares, rows, first)
+            self._held += [squares.points, squares.others]
+            pair = frozenset({squares.points.data_ptr(), squares.others.data_ptr()})
+            self.blocks[pair, rows.start, first] += 1
+            return block(squares, rows, first)
+
+        def counted_rows(lists, rows):
+            self.again += len(rows)
+            return to_others(lists, rows)
+
+        monkeypatch.setattr(SquaredDistances, "block", counted_block)
+        monkeypatch.setattr(NeighbourLists, "to_others", counted_rows)
+
+
+@pytest.fixture
+def evaluator():
+    """Every metric that asks for neighbours, with its null, on real data played as generated."""
+    specs = tuple(MetricSpec(metric=name, extractor="digits-cnn", layer="pool") for name in NEIGHBOUR_METRICS)
+    quick = load_benchmark("digits", quick=True)
+    return Evaluator(replace(quick, metrics=specs, primary=specs[0].key, curve=()), device="cpu")
+
+
+def test_every_block_of_distances_is_computed_exactly_once(evaluator, monkeypatch):
+    """Generated, train and test as they are, whitened by train, and whitened by test: nine sets within themselves.
+
+    Between sets: all three pairs as they are, and where they are whitened, generated and the other split with the one
+    that whitens.
+    """
+    monkeypatch.setattr("genbench.metrics.distances.BLOCK_BYTES", 8 * N * 70)
+    sweeps = Sweeps(monkeypatch)
+    scores = evaluator.score(samples("digits", "good"), seed=0)
+    assert all(score.failure is None for score in scores)
+    assert set(sweeps.blocks.values()) == {1}
+    starts = Counter(pair for pair, *_ in sweeps.blocks)
+    assert set(starts.values()) == {5}  # 300 rows in blocks of 70
+    assert sweeps.again <= 0.01 * N * len(starts)
+    within = sum(len(pair) == 1 for pair in starts)
+    assert (within, len(starts) - within) == (9, 7)
+
+
+def test_the_real_sets_are_not_gone_through_again_for_the_next_model(evaluator, monkeypatch):
+    evaluator.score(samples("digits", "good"), seed=0)
+    sweeps = Sweeps(monkeypatch)
+    evaluator.score(samples("digits", "good").flip(0), seed=0)
+    within = sum(len(pair) == 1 for pair, *_ in sweeps.blocks)
+    # Generated within itself, as it is and whitened by either split; and against either split, as it is and whitened.
+    assert (within, len(sweeps.blocks) - within) == (3, 4)
