@@ -8,14 +8,22 @@ dimensions, only says which few pairs need to be looked at; its error is bounded
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.metrics.features import Features
 
 BLOCK_BYTES = 2**26
+
+
+class Wide(Protocol):
+    """Anything with a number of columns."""
+
+    @property
+    def d(self) -> int:
+        """How many there are."""
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
@@ -47,7 +55,7 @@ def distances_of_pairs(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
     return torch.cat(found) if found else a.new_zeros(0)
 
 
-def check_widths(metric: str, generated: Features, reference: Features) -> None:
+def check_widths(metric: str, generated: Wide, reference: Wide) -> None:
     """Refuse two sets of features of different widths.
 
     Raises

@@ -10,19 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
 from genbench.errors import DeclarationError, SampleError
-from genbench.metrics.distances import check_widths, row_blocks
+from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
 from genbench.metrics.frechet_influence import fd_influence
 from genbench.metrics.metric import Metric
+from genbench.metrics.moments import Moments, MomentSums, Summary, moment_sums
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, debias, deletions, jackknife_estimate, too_few
+from genbench.stats.jackknife import LEVEL, debias, group_count, jackknife_estimate, too_few
 
 MIN_RATIO = 1.5
 """Samples per dimension below which the jackknife no longer removes the bias (at 1.0, d = 128, it leaves 7%)."""
@@ -32,14 +31,6 @@ ANALYTIC_RATIO = 10
 
 WELL_CONDITIONED = 1e-8
 """Ratio of the squared Cholesky pivots above which a Cholesky factor is as exact here as an eigenvalue factor."""
-
-
-class Moments(NamedTuple):
-    """Size of a set, mean (d,) and unbiased covariance (d, d), float64."""
-
-    n: int
-    mean: Tensor
-    covariance: Tensor
 
 
 class Gaussian(NamedTuple):
@@ -58,7 +49,7 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     Parameters
     ----------
     generated, reference : Features or (n, d), (m, d) arrays
-        At least 2 samples each.
+        At least 2 samples each. Or `genbench.metrics.moments.MomentSums` or `Statistics`, which say all that is needed.
     mode : {"jackknife", "analytic"}
         Where the debiased value and the interval come from: 20 replicates, or influence functions, which take one
         pass, keep no replicates, and need 10 samples a dimension.
@@ -94,7 +85,7 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     >>> fd(generated=[[0.0], [2.0]], reference=[[3.0], [5.0]]).value
     9.0
     """
-    generated, reference = Features.of(generated), Features.of(reference)
+    generated, reference = (x if isinstance(x, Summary) else Features.of(x) for x in (generated, reference))
     check_widths("fd", generated, reference)
     if mode not in ("jackknife", "analytic"):
         raise DeclarationError(f"fd: mode 'jackknife' or 'analytic' expected, got {mode!r}.")
@@ -103,7 +94,8 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
             f"fd: mode 'analytic' expects at least {ANALYTIC_RATIO} samples a dimension, got "
             f"{min(generated.n, reference.n)} for {generated.d} dimensions; use mode 'jackknife' or score more samples."
         )
-    ours, theirs = features_to_gaussian(generated), features_to_gaussian(reference)
+    groups = group_count(generated.n, reference.n) if min(generated.n, reference.n) >= MIN_RATIO * generated.d else 0
+    ours, theirs = (features_to_gaussian(x, groups) for x in (generated, reference))
     plain = Estimate(
         value=factors_to_fd(ours, theirs),
         extra={
@@ -113,13 +105,15 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
         },
     )
     if mode == "jackknife":
-        return _jackknifed(plain, generated, reference)
+        return _jackknifed(plain, generated, reference, groups)
+    if not (isinstance(generated, Features) and isinstance(reference, Features)):
+        raise SampleError("fd: mode 'analytic' expects features, got their moments alone; use mode 'jackknife'.")
     bias, std_error = fd_influence(generated.values, reference.values, ours, theirs)
     best, width = plain.value - bias, float(ndtri(0.5 + LEVEL / 2)) * std_error
     return replace(plain, debiased=best, std_error=std_error, low=best - width, high=best + width, level=LEVEL)
 
 
-def _jackknifed(plain: Estimate, generated: Features, reference: Features) -> Estimate:
+def _jackknifed(plain: Estimate, generated: Features | Summary, reference: Features | Summary, groups: int) -> Estimate:
     """Add the debiased value and the interval, where there are samples enough, or the note why not."""
     sizes, d = (generated.n, reference.n), generated.d
     if min(sizes) < MIN_RATIO * d:
@@ -128,41 +122,25 @@ def _jackknifed(plain: Estimate, generated: Features, reference: Features) -> Es
             f"fewer than {MIN_RATIO} a dimension; use a kernel distance instead"
         )
         return replace(plain, notes=(note,))
-    replicates = [
-        factors_to_fd(_without(generated, keep_generated), _without(reference, keep_reference))
-        for keep_generated, keep_reference in deletions(*sizes)
-    ]
-    if not replicates:
+    if not groups:
         return replace(plain, notes=(too_few(*sizes),))
+    sums = [moment_sums(x, groups) if isinstance(x, Features) else x for x in (generated, reference)]
+    divided = [x for x in sums if isinstance(x, MomentSums) and x.groups == groups]
+    if len(divided) < 2:
+        known = replace(plain, null=gaussian_null_bias(sums[1].moments().covariance, *sizes))
+        return replace(known, notes=("no debiased value or interval: of one set only mean and covariance are known",))
+    replicates = [factors_to_fd(*(_moments_to_gaussian(x.without(group)) for x in divided)) for group in range(groups)]
     debiased = debias(plain.value, replicates)
     return jackknife_estimate(plain.value, replicates, sizes=sizes, debiased=debiased, extra=plain.extra)
 
 
-def _rank(gaussian: Gaussian, features: Features) -> int:
+def _rank(gaussian: Gaussian, features: Features | Summary) -> int:
     """Return the rank that the covariance can have: of n <= d centred samples, one less than their number."""
     columns = gaussian.factor.shape[1]
-    return columns if features.n > features.d else columns - 1
+    return columns - 1 if isinstance(features, Features) and features.n <= features.d else columns
 
 
-def features_to_moments(features: Features) -> Moments:
-    """Sum up features (n, d) in one pass after their mean, in blocks of rows; remembered. O(n d^2).
-
-    Raises
-    ------
-    SampleError
-        If there are fewer than 2 samples.
-    """
-    if features.n < 2:
-        raise SampleError(f"fd: at least 2 samples expected for a covariance, got {features.n}; score more samples.")
-
-    def compute() -> Moments:
-        mean = features.values.mean(dim=0)
-        return Moments(features.n, mean, _scatter(features.values, mean) / (features.n - 1))
-
-    return features.remember("moments", compute)
-
-
-def features_to_gaussian(features: Features) -> Gaussian:
+def features_to_gaussian(features: Features | Summary, groups: int = 0) -> Gaussian:
     """Fit a Gaussian: mean and factor of the unbiased covariance; remembered.
 
     For n <= d the centred samples themselves, over sqrt(n - 1), are a factor, and no (d, d) matrix is made.
@@ -172,8 +150,11 @@ def features_to_gaussian(features: Features) -> Gaussian:
     SampleError
         If there are fewer than 2 samples.
     """
+    if not isinstance(features, Features):
+        return _moments_to_gaussian(features.moments())
     if features.n > features.d or features.n < 2:
-        return features.remember("gaussian", lambda: _moments_to_gaussian(features_to_moments(features)))
+        sums = moment_sums(features, groups)
+        return features.remember(("gaussian", groups), lambda: _moments_to_gaussian(sums.moments()))
     mean = features.values.mean(dim=0)
     return Gaussian(mean, (features.values - mean).T / (features.n - 1) ** 0.5)
 
@@ -218,17 +199,6 @@ def factors_to_fd(a: Gaussian, b: Gaussian) -> float:
     return max(0.0, float(mean_term + traces - 2 * cross))
 
 
-def moments_to_fd(mean_a: Any, covariance_a: Any, mean_b: Any, covariance_b: Any) -> float:
-    """Fréchet distance of two Gaussians given by mean (d,) and covariance (d, d), as stored statistics hold them.
-
-    Raises
-    ------
-    SampleError
-        If shapes do not fit, a number is not finite, or a covariance is not symmetric and positive semi-definite.
-    """
-    return factors_to_fd(_checked_gaussian(mean_a, covariance_a), _checked_gaussian(mean_b, covariance_b))
-
-
 def gaussian_null_bias(covariance: Any, n: int, m: int) -> float:
     """Expected plug-in distance of n and m samples of one Gaussian, to second order.
 
@@ -240,46 +210,8 @@ def gaussian_null_bias(covariance: Any, n: int, m: int) -> float:
     return (1 / n + 1 / m) * float(1.25 * values.sum() + 0.5 * pairs.sum())
 
 
-def _scatter(values: Tensor, centre: Tensor) -> Tensor:
-    """Sum of outer products of the rows about a centre, (d, d)."""
-    total = torch.zeros((values.shape[1], values.shape[1]), dtype=values.dtype, device=values.device)
-    for rows in row_blocks(*values.shape):
-        centred = values[rows] - centre
-        total += centred.T @ centred
-    return total
-
-
 def _moments_to_gaussian(moments: Moments) -> Gaussian:
     return Gaussian(moments.mean, covariance_to_factor((moments.covariance + moments.covariance.T) / 2))
-
-
-def moments_without(features: Features, keep: NDArray[np.bool_]) -> Moments:
-    """Moments of the kept samples: the removed ones' sums taken from the whole's (Chan, Golub and LeVeque 1983)."""
-    n, mean, covariance = features_to_moments(features)
-    removed = features.values[torch.from_numpy(~keep).to(features.values.device)]
-    kept = n - len(removed)
-    moved = (removed - mean).sum(dim=0)
-    scatter = covariance * (n - 1) - _scatter(removed, mean) - torch.outer(moved, moved) / kept
-    return Moments(kept, mean - moved / kept, scatter / (kept - 1))
-
-
-def _without(features: Features, keep: NDArray[np.bool_]) -> Gaussian:
-    return _moments_to_gaussian(moments_without(features, keep))
-
-
-def _checked_gaussian(mean: Any, covariance: Any) -> Gaussian:
-    mean = torch.as_tensor(mean, dtype=torch.float64)
-    covariance = torch.as_tensor(covariance, dtype=torch.float64)
-    if mean.dim() != 1 or covariance.shape != (len(mean), len(mean)):
-        raise SampleError(
-            f"fd: a mean (d,) and a covariance (d, d) expected, got shapes {tuple(mean.shape)} and "
-            f"{tuple(covariance.shape)}."
-        )
-    if not (torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
-        raise SampleError("fd: finite moments expected, got NaN or infinity; compute them anew from finite features.")
-    if not torch.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-8 * float(covariance.abs().max())):
-        raise SampleError("fd: a symmetric covariance expected, got one that differs from its transpose.")
-    return Gaussian(mean, covariance_to_factor((covariance + covariance.T) / 2))
 
 
 FD = Metric(
@@ -291,4 +223,5 @@ FD = Metric(
     ideal=0.0,
     uncertainty="jackknife",
     source="Heusel et al. 2017, arXiv:1706.08500, eq. 6",
+    streams={"mode": "jackknife"},
 )

@@ -13,11 +13,11 @@ from torch import Tensor
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
-from genbench.metrics.frechet import Moments, features_to_moments, moments_without
 from genbench.metrics.metric import Metric
+from genbench.metrics.moments import Moments, moment_sums
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
-from genbench.stats.jackknife import deletions, jackknife_estimate
+from genbench.stats.jackknife import group_count, jackknife_estimate
 
 
 def kl_gaussian(*, generated: Any, reference: Any, dims: int | None = 32) -> Estimate:
@@ -71,7 +71,9 @@ def kl_gaussian(*, generated: Any, reference: Any, dims: int | None = 32) -> Est
     0.636294
     """
     generated, reference, dropped = _columns(Features.of(generated), Features.of(reference), dims)
-    ours, theirs = features_to_moments(generated), features_to_moments(reference)
+    groups = group_count(generated.n, reference.n)
+    sums = [moment_sums(x, groups) for x in (generated, reference)]
+    ours, theirs = (x.moments() for x in sums)
     # Scaling both sets by the reference's deviations changes nothing but the size of the numbers.
     scale = theirs.covariance.diagonal().sqrt()
     for side, moments in (("generated", ours), ("reference", theirs)):
@@ -83,10 +85,7 @@ def kl_gaussian(*, generated: Any, reference: Any, dims: int | None = 32) -> Est
             "a layer without dependent columns."
         )
     value, debiased, mean_term = found
-    parts = [
-        _divergence(moments_without(generated, keep), moments_without(reference, keep_reference), scale)
-        for keep, keep_reference in deletions(generated.n, reference.n)
-    ]
+    parts = [_divergence(sums[0].without(group), sums[1].without(group), scale) for group in range(groups)]
     kept = [part for part in parts if part is not None]
     kept = kept if len(kept) == len(parts) else []
     notes = [f"{dropped} columns hold one and the same number in both sets and are left out"] if dropped else []

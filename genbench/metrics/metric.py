@@ -44,6 +44,9 @@ class Metric:
         Paper and equation.
     options : mapping
         Constants bound to ``compute``; one function can serve many declarations.
+    streams : mapping or None
+        Where given: under these values of its options, the metric needs of ``generated`` and ``reference`` no more than
+        `genbench.metrics.moments.MomentSums`, so that samples without number can be scored. None: it needs features.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Metric:
     uncertainty: Uncertainty
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    streams: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         parameters = inspect.signature(self.compute).parameters
@@ -97,3 +101,10 @@ class Metric:
                 raise DeclarationError(
                     f"metric {self.name!r} has no option {option!r}; it has {', '.join(known) or 'none'}."
                 )
+
+    def needs_moments_alone(self, options: Mapping[str, Any]) -> bool:
+        """Return whether sums are enough for the metric, given the options that differ from its declaration."""
+        chosen = {**self.options, **options}
+        return self.streams is not None and all(
+            chosen.get(name, value) == value for name, value in self.streams.items()
+        )

@@ -10,10 +10,9 @@ from genbench.metrics.frechet import (
     factors_to_fd,
     fd,
     features_to_gaussian,
-    features_to_moments,
     gaussian_null_bias,
-    moments_to_fd,
 )
+from genbench.metrics.moments import MomentSums, Statistics
 from genbench.stats.jackknife import deletions
 
 
@@ -24,6 +23,10 @@ def normal(n, d, seed=0, scale=1.0):
 def spd(d, rng, smallest=0.1):
     axes, _ = np.linalg.qr(rng.standard_normal((d, d)))
     return axes * np.geomspace(smallest, 1.0, d) @ axes.T
+
+
+def statistics_to_fd(mean_a, covariance_a, mean_b, covariance_b):
+    return fd(generated=Statistics(99, mean_a, covariance_a), reference=Statistics(99, mean_b, covariance_b)).value
 
 
 @pytest.mark.parametrize("rank", [24, 20, 3])
@@ -39,7 +42,7 @@ def test_exact_for_gaussians_that_do_not_commute(rank, smallest):
     second = (second + second.T) / 2
     mean = rng.standard_normal(24)
     truth = mean @ mean + np.trace(first) + np.trace(second) - 2 * np.trace(transport @ first)
-    assert moments_to_fd(np.zeros(24), first, mean, second) == pytest.approx(truth, rel=1e-12)
+    assert statistics_to_fd(np.zeros(24), first, mean, second) == pytest.approx(truth, rel=1e-12)
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(300, 400, 16), (1000, 200, 64)])
@@ -90,7 +93,7 @@ def test_few_samples_agree_with_the_way_over_covariances(n, m):
     """
     a, b = normal(n, 32, 1), normal(m, 32, 2, 1.5)
     moments = [x for s in (a, b) for x in (s.mean(axis=0), np.cov(s, rowvar=False))]
-    assert fd(generated=a, reference=b).value == pytest.approx(moments_to_fd(*moments), rel=1e-7)
+    assert fd(generated=a, reference=b).value == pytest.approx(statistics_to_fd(*moments), rel=1e-7)
 
 
 def test_constant_and_repeated_columns_are_no_trouble():
@@ -138,13 +141,6 @@ def test_replicates_are_those_computed_from_the_kept_rows():
         for ka, kb in deletions(200, 301)
     ]
     assert fd(generated=a, reference=b).replicates == pytest.approx(direct, rel=1e-9)
-
-
-def test_moments_in_blocks_are_the_moments(monkeypatch):
-    x = normal(1000, 5, 4)
-    monkeypatch.setattr("genbench.metrics.distances.BLOCK_BYTES", 8 * 5 * 7)
-    moments = features_to_moments(Features(x))
-    assert np.allclose(moments.covariance, np.cov(x, rowvar=False), rtol=1e-12)
 
 
 def test_null_bias_formula_for_the_unit_gaussian():
@@ -215,4 +211,26 @@ def test_unlike_widths_are_refused():
 )
 def test_moments_that_no_samples_have_are_refused(covariance, message):
     with pytest.raises(SampleError, match=message):
-        moments_to_fd(np.zeros(2), covariance, np.zeros(2), np.eye(2))
+        statistics_to_fd(np.zeros(2), covariance, np.zeros(2), np.eye(2))
+
+
+def test_known_statistics_give_the_value_and_a_null_but_no_interval():
+    x, y = normal(400, 6, 1), normal(500, 6, 2)
+    known = Statistics(500, y.mean(axis=0), np.cov(y, rowvar=False))
+    whole, found = fd(generated=x, reference=y), fd(generated=x, reference=known)
+    assert found.value == pytest.approx(whole.value, rel=1e-10)
+    assert found.null == gaussian_null_bias(np.cov(y, rowvar=False), 400, 500)
+    assert found.debiased is found.low is found.std_error is None
+    assert "only mean and covariance are known" in found.notes[0]
+    with pytest.raises(SampleError, match="mode 'analytic' expects features"):
+        fd(generated=x, reference=known, mode="analytic")
+
+
+@pytest.mark.parametrize("block", [1, 100, 5000])
+def test_samples_that_stream_by_give_the_same_bits(block, monkeypatch):
+    monkeypatch.setattr("genbench.metrics.moments.FOLD", 300)
+    x, y = normal(1000, 6, 1) + 9, normal(1100, 6, 2)
+    sums = MomentSums(1000, 6, 20)
+    for start in range(0, 1000, block):
+        sums.add(torch.from_numpy(x[start : start + block]))
+    assert fd(generated=sums, reference=y) == fd(generated=x, reference=y)

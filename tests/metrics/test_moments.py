@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from genbench.errors import SampleError
+from genbench.metrics.features import Features
+from genbench.metrics.moments import MomentSums, Statistics, moment_sums
+from genbench.stats.jackknife import deletions
+
+
+def normal(n, d, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, d))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("fold", [7, 100, 8192])
+def test_sums_give_the_moments_of_all_and_without_each_group(offset, fold, monkeypatch):
+    """About a mean of the first rows: an offset of 1e6 costs the digits that the rows lack, 1e6 eps."""
+    monkeypatch.setattr("genbench.metrics.moments.FOLD", fold)
+    x = normal(230, 5, 4) + offset
+    sums = moment_sums(Features(x), 20)
+    allowed = 1e-12 + 100 * offset * np.finfo(float).eps
+    for found, rows in [(sums.moments(), x), *((sums.without(g), x[k]) for g, (k,) in enumerate(deletions(230)))]:
+        assert found.n == len(rows)
+        assert np.allclose(found.mean, rows.mean(axis=0), rtol=1e-14, atol=1e-13)
+        assert np.allclose(found.covariance, np.cov(rows, rowvar=False), rtol=0, atol=allowed)
+
+
+def test_sums_are_kept_for_as_many_groups_as_are_asked_for_and_remembered():
+    x = Features(normal(100, 3))
+    assert moment_sums(x, 20) is moment_sums(x, 20)
+    assert moment_sums(x, 0).groups == 0
+    assert np.allclose(moment_sums(x, 0).moments().covariance, moment_sums(x, 20).moments().covariance, atol=1e-14)
+
+
+def test_rows_that_are_missing_are_missed():
+    sums = MomentSums(10, 3, 0)
+    sums.add(torch.zeros(9, 3))
+    with pytest.raises(SampleError, match="10 rows expected, got 9"):
+        sums.moments()
+
+
+def test_rows_that_are_not_finite_are_refused_as_they_come():
+    with pytest.raises(SampleError, match="1 of 2 rows are not finite"):
+        MomentSums(10, 3, 0).add(torch.tensor([[0.0, 0.0, 0.0], [0.0, torch.nan, 0.0]]))
+
+
+def test_statistics_of_fewer_than_two_samples_are_refused():
+    with pytest.raises(SampleError, match="at least 2 samples expected, got n = 1"):
+        Statistics(1, np.zeros(2), np.eye(2))
