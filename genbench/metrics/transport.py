@@ -176,6 +176,7 @@ def transport_to_replicates(cost: Array, solved: Transport, *, solver: Solver = 
         else:
             least = cost_to_transport(np.maximum(part, 0.0, out=part)).cost
         costs.append(max(0.0, least + shift))
+        del part  # before the next one takes as much
     return costs
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from genbench.errors import UsageError
+from genbench.errors import SampleError, UsageError
 from genbench.protocols import Sampler
 from genbench.randomness import derive_seed
 from genbench.sampling.check import check_samples
@@ -22,36 +25,47 @@ class FiniteSampler(Protocol):
 
     name: str
 
-    def take(self, n: int, *, seed: int) -> Tensor:
-        """Return n different samples, chosen by the seed, in the order of the choice."""
+    def __len__(self) -> int: ...
+
+    def rows(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return the samples of these numbers, in this order."""
         ...
 
 
-def draw_samples(
-    sampler: Sampler | FiniteSampler, n: int, *, seed: int, event_shape: tuple[int, ...], block: int = BLOCK
-) -> Tensor:
-    """Draw n checked samples from anything that can be scored.
+def draw_blocks(
+    sampler: Sampler | FiniteSampler,
+    n: int,
+    *,
+    seed: int,
+    event_shape: tuple[int, ...],
+    labels: NDArray[np.int64] | None = None,
+    block: int = BLOCK,
+) -> Iterator[Tensor]:
+    """Draw n checked samples, block by block, from anything that can be scored.
 
-    A sampler with a ``take`` (see `FiniteSampler`) is asked once, for n different samples, with the seed
-    ``derive_seed(seed, "samples")``. Every other sampler goes through `draw`. In both cases the first n samples
-    are the same for every larger n.
+    A finite sampler gives n different samples in an order that ``derive_seed(seed, "samples")`` decides. Every other
+    sampler is asked for blocks of a fixed size, block i with the seed ``derive_seed(seed, "samples", i)``; every block
+    is asked for in full and the last one cut. So sample number j is the same for every n, and blocks can be drawn on
+    any device.
 
     Parameters
     ----------
     sampler : Sampler or FiniteSampler
-        What to draw from.
+        What to draw from. One with an attribute ``classes`` is conditional: its ``sample`` is given ``labels`` too.
     n : int
         How many, at least 1.
     seed : int
         Of the draw.
     event_shape : tuple of int
         (C, H, W) or (d,).
+    labels : (m,) int64 array or None
+        Of real data, from which those for a conditional sampler are drawn (see `draw_labels`).
     block : int
         Samples to ask for at a time.
 
-    Returns
-    -------
-    (n, *event_shape) tensor on the CPU
+    Yields
+    ------
+    (at most block, *event_shape) tensor on the CPU
         Images uint8, vectors float32.
 
     Raises
@@ -59,32 +73,61 @@ def draw_samples(
     SampleError
         If the samples are not what was asked for, or a finite sampler holds fewer than n.
     UsageError
-        If n or block is not positive.
+        If n or block is not positive, or a conditional sampler meets data without labels or with other classes.
     """
-    if not isinstance(sampler, FiniteSampler):
-        return draw(sampler, n, seed=seed, event_shape=event_shape, block=block)
-    _check_positive("n", n)
-    taken = sampler.take(n, seed=derive_seed(seed, "samples"))
-    return check_samples(taken, event_shape=event_shape, n=n, who=sampler.name).cpu()
+    for name, value in (("n", n), ("block", block)):
+        if value < 1:
+            raise UsageError(f"draw: {name} must be at least 1, got {value}.")
+    finite = isinstance(sampler, FiniteSampler)
+    if finite and n > len(sampler):
+        raise SampleError(f"{sampler.name}: {n:,} samples expected, got {len(sampler):,}; generate more.")
+    order = np.random.default_rng(derive_seed(seed, "samples")).permutation(len(sampler))[:n] if finite else None
+    asked = None if order is not None else _conditions(sampler, n, seed=seed, labels=labels, block=block)
+    for index, start in enumerate(range(0, n, block)):
+        if order is not None:
+            drawn: Any = sampler.rows(order[start : start + block])  # type: ignore[union-attr]
+            wanted = len(order[start : start + block])
+        else:
+            given = {} if asked is None else {"labels": torch.from_numpy(asked[start : start + block].copy())}
+            drawn, wanted = sampler.sample(block, seed=derive_seed(seed, "samples", index), **given), block  # type: ignore[union-attr]
+        checked = check_samples(drawn, event_shape=event_shape, n=wanted, who=sampler.name)
+        yield checked[: n - start].cpu()
 
 
-def draw(sampler: Sampler, n: int, *, seed: int, event_shape: tuple[int, ...], block: int = BLOCK) -> Tensor:
-    """Draw n samples in blocks of a fixed size, block i with the seed ``derive_seed(seed, "samples", i)``.
-
-    Every block is asked for in full and the last one cut, so that sample number j is the same for every n, and
-    blocks can be drawn in any order and on any device.
-
-    Parameters, return value and errors are those of `draw_samples`.
-    """
-    _check_positive("n", n)
-    _check_positive("block", block)
-    drawn = []
-    for index in range(-(-n // block)):
-        samples = sampler.sample(block, seed=derive_seed(seed, "samples", index))
-        drawn.append(check_samples(samples, event_shape=event_shape, n=block, who=sampler.name).cpu())
-    return torch.cat(drawn)[:n]
+def draw_samples(
+    sampler: Sampler | FiniteSampler,
+    n: int,
+    *,
+    seed: int,
+    event_shape: tuple[int, ...],
+    labels: NDArray[np.int64] | None = None,
+    block: int = BLOCK,
+) -> Tensor:
+    """Draw as `draw_blocks` does, and return all n samples: (n, *event_shape)."""
+    return torch.cat(list(draw_blocks(sampler, n, seed=seed, event_shape=event_shape, labels=labels, block=block)))
 
 
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"draw: {name} must be at least 1, got {value}.")
+def draw_labels(labels: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
+    """Draw n labels from the marginal of real data, the first n of a larger draw being the same ones."""
+    rng = np.random.default_rng(derive_seed(seed, "labels"))
+    return labels[rng.integers(len(labels), size=n)]
+
+
+def _conditions(
+    sampler: Any, n: int, *, seed: int, labels: NDArray[np.int64] | None, block: int
+) -> NDArray[np.int64] | None:
+    """Labels for every block of a conditional sampler, each block in full; None for other samplers."""
+    classes = getattr(sampler, "classes", None)
+    if classes is None:
+        return None
+    if labels is None:
+        raise UsageError(
+            f"{sampler.name}: a conditional generator expects data with labels to draw from, and these have none; "
+            "score it on labelled data, or fix its label."
+        )
+    if int(labels.max()) >= classes:
+        raise UsageError(
+            f"{sampler.name}: labels below its {classes} classes expected, but the data's go up to "
+            f"{int(labels.max())}; score it on the data it was trained on."
+        )
+    return draw_labels(labels, -(-n // block) * block, seed=seed)
