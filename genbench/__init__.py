@@ -12,11 +12,12 @@ from genbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from genbench.benchmarks import load_benchmark as load_benchmark
+    from genbench.data import load_dataset as load_dataset
     from genbench.definitions import Benchmark as Benchmark
     from genbench.definitions import Dataset as Dataset
     from genbench.errors import GenbenchError as GenbenchError
     from genbench.evaluate import Evaluator as Evaluator
-    from genbench.evaluate import score as score
+    from genbench.load import load_sampler as load_sampler
     from genbench.metrics.features import Features as Features
     from genbench.metrics.metric import Metric as Metric
     from genbench.protocols import Baseline as Baseline
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from genbench.records import Run as Run
     from genbench.records import Score as Score
     from genbench.run import run_benchmark as run_benchmark
-    from genbench.sampling.files import load_samples as load_samples
+    from genbench.scoring import score as score
 
 _PUBLIC = {
     "load_benchmark": "genbench.benchmarks",
     "GenbenchError": "genbench.errors",
     "Evaluator": "genbench.evaluate",
-    "score": "genbench.evaluate",
+    "score": "genbench.scoring",
+    "load_dataset": "genbench.data",
     "Features": "genbench.metrics.features",
     "Metric": "genbench.metrics.metric",
     "Baseline": "genbench.protocols",
@@ -46,7 +48,7 @@ _PUBLIC = {
     "Run": "genbench.records",
     "Score": "genbench.records",
     "run_benchmark": "genbench.run",
-    "load_samples": "genbench.sampling.files",
+    "load_sampler": "genbench.load",
 }
 
 __all__ = ["__version__", *_PUBLIC]

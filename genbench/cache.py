@@ -8,20 +8,39 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from genbench._version import __version__
 from genbench.atomic import write_atomic
 from genbench.errors import SetupError
 from genbench.protocols import FeatureExtractor
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFile:
+    """A file of the cache: ``state`` is ``ok``, ``damaged``, ``set aside`` or, where nobody looked, ``unread``."""
+
+    path: Path
+    size: int
+    age_days: float
+    state: str
 
 
 class FeatureCache:
@@ -29,7 +48,7 @@ class FeatureCache:
 
     A file that does not open, or whose key does not match its content, is set aside as ``*.corrupt`` and the
     features are computed again: a broken cache costs time, never a wrong number. A folder that cannot be
-    written to costs time as well.
+    written to costs time as well. Files are written whole or not at all, so that processes may share a folder.
 
     Parameters
     ----------
@@ -38,46 +57,90 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+        self.folder = None if folder is None else folder / "features"
 
-    def extract(self, extractor: FeatureExtractor, samples: Tensor) -> Mapping[str, Tensor]:
-        """Return the extractor's layers for the samples, from disk where they are known."""
+    def fetch(self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+        """Return the arrays of a key, from disk where they are known."""
         if self.folder is None:
-            return extractor.extract(samples)
-        key = feature_key(extractor, samples)
-        path = self.folder / "features" / f"{key}.npz"
-        found = self._read(path, key)
+            return dict(compute())
+        path = self.folder / f"{key}.npz"
+        found = self._read(path)
         if found is not None:
-            return {layer: values.to(samples.device) for layer, values in found.items()}
-        layers = extractor.extract(samples)
+            return found
+        arrays = dict(compute())
         buffer = io.BytesIO()
-        arrays = {layer: values.detach().cpu().numpy() for layer, values in layers.items()}
         # Uncompressed npz: the zip checksum finds flipped bytes, which .npy and safetensors do not.
         np.savez(buffer, **{"__key__": np.frombuffer(key.encode(), dtype=np.uint8), **arrays})  # type: ignore[arg-type]
         try:
             write_atomic(path, buffer.getvalue())
         except SetupError as error:
             log.warning("features are not cached: %s", error)
-        return layers
+        return arrays
 
-    def _read(self, path: Path, key: str) -> dict[str, Tensor] | None:
+    def _read(self, path: Path) -> Arrays | None:
         if not path.exists():
             return None
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            if arrays.pop("__key__").tobytes().decode() != key:
-                raise ValueError("another key inside")
+            return read_file(path)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("cache file %s is damaged (%s); set aside and computed again", path.name, error)
-            path.rename(path.with_suffix(".corrupt"))
+            _set_aside(path)
             return None
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def files(self) -> list[CacheFile]:
+        """List the cache's files, the largest first, without reading them."""
+        if self.folder is None or not self.folder.is_dir():
+            return []
+        found = []
+        for path in self.folder.iterdir():
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # another process took it away
+            state = {".npz": "unread", ".corrupt": "set aside"}.get(path.suffix)
+            if state is not None:
+                found.append(CacheFile(path, status.st_size, (time.time() - status.st_mtime) / DAY, state))
+        return sorted(found, key=lambda file: (-file.size, file.path.name))
+
+    def verify(self) -> list[CacheFile]:
+        """Read every file, set the damaged ones aside, and say how each was found."""
+        found = []
+        for file in self.files():
+            state = file.state
+            if state == "unread":
+                state = "ok" if self._read(file.path) is not None else "damaged"
+            found.append(CacheFile(file.path, file.size, file.age_days, state))
+        return found
+
+    def prune(self, *, older_than_days: float = 0.0) -> list[CacheFile]:
+        """Remove what was set aside, and the files that were written longer ago than given; return what was removed."""
+        removed = [f for f in self.files() if f.state == "set aside" or f.age_days >= older_than_days]
+        for file in removed:
+            file.path.unlink(missing_ok=True)
+        return removed
 
 
-def feature_key(extractor: FeatureExtractor, samples: Tensor) -> str:
-    """Sha256 over everything that decides the features."""
-    array = samples.detach().cpu().contiguous().numpy()
-    digest = hashlib.sha256(f"{__version__}|{extractor.fingerprint}|{array.dtype.str}|{array.shape}|".encode())
-    digest.update(array.tobytes())
+def read_file(path: Path) -> Arrays:
+    """Read a file of the cache; raise one of numpy's or zipfile's errors, or ValueError, if it is damaged."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if arrays.pop("__key__").tobytes().decode() != path.stem:
+        raise ValueError("another key inside")
+    return arrays
+
+
+def _set_aside(path: Path) -> None:
+    try:
+        path.rename(path.with_suffix(".corrupt"))
+    except OSError as error:
+        log.warning("cache file %s cannot be set aside: %s", path.name, error)
+
+
+def feature_key(extractor: FeatureExtractor, blocks: Iterable[Tensor]) -> str:
+    """Sha256 over everything that decides the features: samples in blocks, extractor, layers, and code."""
+    digest = hashlib.sha256(f"{__version__}|{extractor.fingerprint}|{sorted(extractor.layers)}|".encode())
+    for block in blocks:
+        array = block.detach().cpu().contiguous().numpy()
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.data)
     return digest.hexdigest()

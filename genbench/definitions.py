@@ -10,14 +10,17 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import SampleError
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "reference"]
+"""``reference`` is the training split of data of which nobody said whether a model was trained on it."""
+
+SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +56,42 @@ class Mixture:
         return np.asarray(self.centres[rng.integers(k, size=n)] + self.std * rng.standard_normal((n, d)))
 
 
+class Density(Protocol):
+    """The truth behind data, where it is known: `Mixture` is one."""
+
+    def log_prob(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Log density in nats at each row of x, shape (n, d) -> (n,); minus infinity where there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standardization:
+    """How vectors were shifted and scaled, column by column; fitted on the training split alone.
+
+    Attributes
+    ----------
+    mean, scale : (d,) arrays, float64
+        In the units of the source. A column that is constant in training has scale 1.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Map (n, d) rows from the units of the source to the dataset's; computed in float64, returned as float32."""
+        return np.asarray((self._wide(x) - self.mean) / self.scale, dtype=np.float32)
+
+    def undo(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Map (n, d) rows back to the units of the source."""
+        return np.asarray(self._wide(x) * self.scale + self.mean)
+
+    def _wide(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        rows = np.asarray(x, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise SampleError(f"standardization: rows of shape (n, {len(self.mean)}) expected, got {rows.shape}.")
+        return rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
     """Real data in two disjoint splits; ``test`` is never shown to a model.
@@ -62,8 +101,12 @@ class Dataset:
     train, test : arrays
         Images uint8 (n, C, H, W) or vectors float32 (n, d).
     train_labels, test_labels : (n,) int64 arrays or None
-    mixture : Mixture or None
-        The truth, where it is a known mixture.
+    density : Density or None
+        The truth, where it is known.
+    standardization : Standardization or None
+        What was done to vectors that were standardized; samples are scored in the units that it leads to.
+    fingerprint : str
+        Sha256 of the four arrays: an edited pixel changes it, a renamed file or folder does not.
     """
 
     name: str
@@ -71,7 +114,8 @@ class Dataset:
     test: NDArray[Any]
     train_labels: NDArray[np.int64] | None = None
     test_labels: NDArray[np.int64] | None = None
-    mixture: Mixture | None = None
+    density: Density | None = None
+    standardization: Standardization | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +123,7 @@ class Dataset:
         for array in (self.train, self.test, self.train_labels, self.test_labels):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).tobytes())
+                digest.update(np.ascontiguousarray(array).data)  # no tobytes: a copy could be gigabytes
         object.__setattr__(self, "fingerprint", digest.hexdigest())
 
     @property
@@ -88,13 +132,18 @@ class Dataset:
         return tuple(self.train.shape[1:])
 
     @property
+    def mixture(self) -> Mixture | None:
+        """The truth, where it is a mixture with components to be counted."""
+        return self.density if isinstance(self.density, Mixture) else None
+
+    @property
     def log_prob(self) -> Callable[[NDArray[Any]], NDArray[np.float64]] | None:
         """The exact log density in nats, where it is known."""
-        return None if self.mixture is None else self.mixture.log_prob
+        return None if self.density is None else self.density.log_prob
 
     def split(self, name: Split) -> NDArray[Any]:
         """Return the samples of a split."""
-        return self.train if name == "train" else self.test
+        return self.test if name == "test" else self.train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +189,16 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """A frozen protocol: data, metrics, sample sizes, seeds and budgets. A change in any of them is a new version."""
+    """A frozen protocol: data, metrics, sample sizes, seeds and budgets. A change in any of them is a new version.
+
+    Attributes
+    ----------
+    data : mapping
+        Options of the dataset, such as ``root``; what they lead to is in the dataset's fingerprint.
+    extractors : mapping of str to mapping
+        Options of extractors by the extractor's name, such as ``{"pca": {"dims": 64}}``; what they lead to is in the
+        extractors' fingerprints.
+    """
 
     name: str
     version: int
@@ -154,6 +212,8 @@ class Benchmark:
     curve: tuple[str, ...]
     baselines: Mapping[str, Budget]
     summary: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -172,12 +232,13 @@ def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
     Parameters
     ----------
     benchmark : Benchmark
-        Its metrics, sample sizes and data count; seeds, budgets and the summary do not (they are the sampler's).
+        Its metrics, sample sizes and data count; seeds, budgets and the summary do not (they are the sampler's), nor
+        do the options of data and extractors, whose outcome the fingerprints hold.
     **fingerprints : str
         Of the dataset and the extractors.
     """
     definition = asdict(benchmark)
-    for name in ("seeds", "baselines", "summary", "checkpoints", "curve"):
+    for name in ("seeds", "baselines", "summary", "checkpoints", "curve", "data", "extractors"):
         del definition[name]
     text = json.dumps({"benchmark": definition, **fingerprints}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -6,33 +6,32 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
-from genbench.benchmarks import load_benchmark
 from genbench.cache import FeatureCache
-from genbench.definitions import Benchmark, Dataset, MetricSpec, Split, protocol_hash
+from genbench.data import load_dataset
+from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, protocol_hash
 from genbench.devices import one_thread, resolve_device
-from genbench.errors import ConvergenceError, DeclarationError, SampleError
+from genbench.errors import ConvergenceError, SampleError
 from genbench.metrics.features import Features
-from genbench.metrics.metric import Metric
+from genbench.metrics.frechet import fd_groups
+from genbench.metrics.moments import MomentSums, Statistics
 from genbench.protocols import Sampler
 from genbench.provenance import provenance
 from genbench.randomness import derive_seed
 from genbench.records import Estimate, Run, Score
-from genbench.registry import DATASETS, METRICS, unknown_name
-from genbench.sampling.blocks import FiniteSampler, draw_samples
-from genbench.sampling.files import load_samples
-from genbench.spaces import Spaces
+from genbench.requirements import load_metric
+from genbench.sampling.blocks import FiniteSampler, draw_blocks
+from genbench.spaces import Keep, Seen, Space, Spaces
 from genbench.stats.resampling import resampled_estimate
 
-SPLITS: tuple[Split, Split] = ("train", "test")
+HELD = 2**28
+"""Bytes of features that are held even where their sums would do."""
 
 SMALL = 10**9
 """Multiplications in the distances of two sets below which metrics compute in one thread."""
@@ -48,6 +47,15 @@ class Evaluator:
         ``auto``, or a torch device, for sampling, extraction and metrics.
     cache : FeatureCache or None
         Where the real data's features are kept between runs.
+    dataset : Dataset or None
+        In place of the one that the benchmark names.
+    splits : tuple of str
+        What to score against: both splits of the data, or ``("reference",)``, the training split of data without a
+        held-out one, all of whose samples are then used.
+    batch_size : int or None
+        Samples that an extractor is given at a time. It changes time and memory, not scores.
+    statistics : Statistics or None
+        All that is known of the reference, in place of the data's samples.
 
     Raises
     ------
@@ -55,43 +63,55 @@ class Evaluator:
         If the benchmark asks a metric for something that its data or extractor does not have.
     """
 
-    def __init__(self, benchmark: Benchmark, *, device: str = "auto", cache: FeatureCache | None = None) -> None:
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        *,
+        device: str = "auto",
+        cache: FeatureCache | None = None,
+        dataset: Dataset | None = None,
+        splits: tuple[Split, ...] = SPLITS,
+        batch_size: int | None = None,
+        statistics: Statistics | None = None,
+    ) -> None:
         self.benchmark = benchmark
         self.device = resolve_device(device)
-        self.dataset = cast(Dataset, DATASETS.load(benchmark.dataset)())
-        names = [spec.extractor for spec in benchmark.metrics]
-        self.spaces = Spaces(names, self.dataset, device=self.device, cache=cache or FeatureCache(None))
-        self.metrics = {spec.key: self._metric(spec) for spec in benchmark.metrics}
-        self._nulls: dict[tuple[str, Split | None], float | None] = {}
-
-    def _metric(self, spec: MetricSpec) -> Metric:
-        """Load a metric and refuse, before any sample is drawn, what could not work later."""
-        metric = METRICS.load(spec.metric)
-        if not isinstance(metric, Metric):
-            raise DeclarationError(f"metric {spec.metric!r}: a genbench.Metric expected, got {type(metric).__name__}.")
-        metric.check_options(spec.options)
-        layers = self.spaces.extractors[spec.extractor].layers
-        if spec.layer not in layers:
-            raise unknown_name(f"layer of {spec.extractor}", spec.layer, layers)
-        if metric.space == "logits" and spec.layer != "logits":
-            raise DeclarationError(
-                f"{spec.key}: {metric.name} reads class logits; name a classifier's '.logits' layer."
+        self.dataset = dataset or load_dataset(benchmark.dataset, **benchmark.data)
+        self.splits, self.statistics = splits, statistics
+        layers: dict[str, list[str]] = {}
+        for spec in benchmark.metrics:
+            layers.setdefault(spec.extractor, [])
+            layers[spec.extractor] += [spec.layer] if spec.layer not in layers[spec.extractor] else []
+        self.spaces = Spaces(
+            layers,
+            self.dataset,
+            device=self.device,
+            cache=cache or FeatureCache(None),
+            options=benchmark.extractors,
+            batch_size=batch_size,
+            most=max(spec.n or benchmark.n for spec in benchmark.metrics) if splits == SPLITS else None,
+        )
+        self.metrics = {
+            spec.key: load_metric(
+                spec,
+                dataset=self.dataset,
+                extractor=self.spaces.extractors[spec.extractor],
+                splits=splits,
+                n=spec.n or benchmark.n,
+                statistics=statistics,
             )
-        for need in ("mixture", "log_prob"):
-            if need in metric.needs and getattr(self.dataset, need) is None:
-                raise DeclarationError(
-                    f"{spec.key}: needs data with a known {need}, which {self.dataset.name} has not."
-                )
-        for split in SPLITS:
-            available, wanted = len(self.dataset.split(split)), spec.n or self.benchmark.n
-            if available < wanted:
-                raise DeclarationError(f"{spec.key}: n = {wanted}, but the {split} split has {available} samples.")
-        return metric
+            for spec in benchmark.metrics
+        }
+        self._nulls: dict[tuple[str, Split | None], float | None] = {}
 
     @cached_property
     def protocol(self) -> str:
         """Sha256 of everything that decides the numbers except the sampler."""
         fingerprints = {f"extractor {name}": e.fingerprint for name, e in self.spaces.extractors.items()}
+        if self.splits != SPLITS:
+            fingerprints["splits"] = ", ".join(self.splits)
+        if self.statistics is not None:
+            fingerprints["statistics"] = self.statistics.fingerprint
         return protocol_hash(self.benchmark, dataset=self.dataset.fingerprint, **fingerprints)
 
     def record(
@@ -122,25 +142,31 @@ class Evaluator:
             provenance=provenance(self.device),
         )
 
-    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Tensor:
-        """Draw and check the benchmark's n samples; they come back on the CPU.
+    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Iterator[Tensor]:
+        """Draw and check the benchmark's n samples, block by block; they come back on the CPU.
 
         Raises
         ------
         SampleError
             If they cannot be scored; the sampler is named.
         """
-        return draw_samples(
-            sampler, self.benchmark.n, seed=derive_seed(seed, "draw"), event_shape=self.dataset.event_shape
+        return draw_blocks(
+            sampler,
+            self.benchmark.n,
+            seed=derive_seed(seed, "draw"),
+            event_shape=self.dataset.event_shape,
+            labels=self.dataset.train_labels,
         )
 
-    def score(self, samples: Tensor, *, seed: int, only: Iterable[str] | None = None) -> tuple[Score, ...]:
+    def score(
+        self, samples: Tensor | Iterable[Tensor], *, seed: int, only: Iterable[str] | None = None
+    ) -> tuple[Score, ...]:
         """Score checked samples.
 
         Parameters
         ----------
-        samples : (n, *event) tensor
-            As `draw` returns them.
+        samples : (n, *event) tensor, or iterable of blocks (k, *event)
+            As `draw` gives them; blocks are seen once and not held.
         seed : int
             For metrics that resample. Every metric gets the same one: neither order nor company changes a score.
         only : iterable of str or None
@@ -154,20 +180,47 @@ class Evaluator:
         """
         wanted = set(self.metrics) if only is None else set(only)
         specs = [spec for spec in self.benchmark.metrics if spec.key in wanted]
-        generated = {name: self.spaces.features(samples, name) for name in dict.fromkeys(s.extractor for s in specs)}
+        keep = {space: self._keep(space, self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
+        seen = self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep)
+        return self.score_seen(seen, specs, seed=seed)
+
+    def score_seen(
+        self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, seed: int
+    ) -> tuple[Score, ...]:
+        """Score what an extractor, here or elsewhere, has seen of the samples; arguments and result as of `score`."""
         scores: list[Score] = []
         for spec in specs:
-            splits = SPLITS if "reference" in self.metrics[spec.key].needs else (None,)
+            splits = self.splits if "reference" in self.metrics[spec.key].needs else (None,)
             n, width = spec.n or self.benchmark.n, self.spaces.extractors[spec.extractor].layers[spec.layer]
             with one_thread(where=n * n * width < SMALL):
-                scores += [self._score(spec, generated[spec.extractor], split, seed=seed) for split in splits]
+                scores += [self._score(spec, generated[_space(spec)], split, seed=seed) for split in splits]
         return tuple(scores)
 
-    def _score(self, spec: MetricSpec, generated: Mapping[str, Features], split: Split | None, *, seed: int) -> Score:
+    def _n(self, specs: Iterable[MetricSpec], space: Space) -> int:
+        """How many samples the metrics of a space read."""
+        return max(spec.n or self.benchmark.n for spec in specs if _space(spec) == space)
+
+    def _keep(self, space: Space, n: int) -> Keep:
+        """Decide what must be held of a layer: features, or sums where those serve all its metrics and are smaller."""
+        width = self.spaces.extractors[space[0]].layers[space[1]]
+        specs = [spec for spec in self.benchmark.metrics if _space(spec) == space]
+        served = all(self.metrics[s.key].needs_moments_alone(s.options) and s.n in (None, n) for s in specs)
+        groups = fd_groups(n, self._n_reference(n), width)
+        if served and 8 * n * width > HELD and min(n, self._n_reference(n)) > (groups + 1) * width:
+            return Keep(n, groups)
+        return Keep(n)
+
+    def _n_reference(self, n: int) -> int:
+        """How many real samples n generated ones are scored against: as many, or all where there is no benchmark."""
+        if self.statistics is not None:
+            return self.statistics.n
+        return n if self.splits == SPLITS else len(self.dataset.train)
+
+    def _score(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Score:
         metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
         estimate, failure = None, None
         try:
-            estimate = self._estimate(spec, generated[spec.layer], split, seed=seed)
+            estimate = self._estimate(spec, generated, split, seed=seed)
             if estimate.null is None:
                 estimate = replace(estimate, null=self._null(spec, split))
         except (SampleError, ConvergenceError) as error:
@@ -180,20 +233,24 @@ class Evaluator:
             unit=metric.unit,
             better=metric.better,
             n_generated=n,
-            n_reference=None if split is None else n,
+            n_reference=None if split is None else self._n_reference(n),
             estimate=estimate,
             failure=failure,
             options={**metric.options, **spec.options},
         )
 
-    def _estimate(self, spec: MetricSpec, generated: Features, split: Split | None, *, seed: int) -> Estimate:
+    def _estimate(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Estimate:
         """Hand a metric what it names, and nothing else."""
         metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
 
-        def real(side: Split) -> Features:
-            return self.spaces.real(spec.extractor, side)[spec.layer].head(n)
+        def real(side: Split) -> Seen | Statistics:
+            if self.statistics is not None:
+                return self.statistics
+            rows = self._n_reference(n)
+            groups = generated.groups if isinstance(generated, MomentSums) else None
+            return self.spaces.real(_space(spec), side, Keep(rows, groups))
 
-        given: dict[str, Any] = {"generated": generated.head(n)}
+        given: dict[str, Any] = {"generated": generated.head(n) if isinstance(generated, Features) else generated}
         for need in metric.needs - {"generated"}:
             if need == "reference":
                 given[need] = real(split or "test")
@@ -216,16 +273,20 @@ class Evaluator:
         A metric that is given both splits has no third set of real data to play with, and says itself what it expects.
         """
         key = (spec.key, split)
-        if self.metrics[spec.key].needs & set(SPLITS):
+        if self.metrics[spec.key].needs & set(SPLITS) or split == "reference":
             return None
         if key not in self._nulls:
             player: Split = "train" if split == "test" else "test"
             try:
-                played = self._estimate(spec, self.spaces.real(spec.extractor, player)[spec.layer], split, seed=0)
-                self._nulls[key] = played.value
+                played = self.spaces.real(_space(spec), player, self._keep(_space(spec), spec.n or self.benchmark.n))
+                self._nulls[key] = self._estimate(spec, played, split, seed=0).value
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None
         return self._nulls[key]
+
+
+def _space(spec: MetricSpec) -> Space:
+    return spec.extractor, spec.layer
 
 
 def _finite(metric: str, estimate: Estimate) -> Estimate:
@@ -233,62 +294,3 @@ def _finite(metric: str, estimate: Estimate) -> Estimate:
     if not all(number is None or math.isfinite(number) for number in numbers):
         raise ConvergenceError(f"{metric}: the result is not finite ({estimate.value}).")
     return estimate
-
-
-def score(
-    sampler: Sampler | FiniteSampler | str | Path,
-    benchmark: Benchmark | str,
-    *,
-    name: str | None = None,
-    value_range: tuple[float, float] | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    cache: FeatureCache | None = None,
-) -> Run:
-    """Score a sampler, or a file or folder of samples, on a benchmark.
-
-    Parameters
-    ----------
-    sampler : Sampler, str or Path
-        Anything with a ``name`` and ``sample(n, *, seed)``; or an .npy or .npz file, or a folder of images.
-    benchmark : Benchmark or str
-        For example ``"digits"``.
-    name : str or None
-        In place of the sampler's or the file's own name.
-    value_range : (float, float) or None
-        Of float images in a file, which are refused without it.
-    seed : int
-        Of the draw.
-    device : str
-        ``auto``, or a torch device.
-    cache : FeatureCache or None
-        Where the real data's features are kept.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    SampleError
-        If the samples cannot be scored.
-
-    Examples
-    --------
-    >>> import numpy as np, torch, genbench
-    >>> class Noise:
-    ...     name = "noise"
-    ...     def sample(self, n, *, seed):
-    ...         pixels = np.random.default_rng(seed).integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
-    ...         return torch.from_numpy(pixels)
-    >>> run = genbench.score(Noise(), "digits")
-    >>> next(s for s in run.scores if s.key == "fd@digits-cnn.pool").estimate.value > 50
-    True
-    """
-    start = time.perf_counter()
-    definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
-    evaluator = Evaluator(definition, device=device, cache=cache)
-    if isinstance(sampler, (str, Path)):
-        sampler = load_samples(sampler, event_shape=evaluator.dataset.event_shape, value_range=value_range)
-    scores = evaluator.score(evaluator.draw(sampler, seed=seed), seed=seed)
-    return evaluator.record(name or sampler.name, scores, seconds=time.perf_counter() - start)

@@ -76,7 +76,7 @@ class Score:
         ``extractor.layer``.
     fingerprint : str
         Sha256 of the extractor.
-    split : {"train", "test"} or None
+    split : {"train", "test", "reference"} or None
         Which real samples were the reference; None for metrics that use none.
     """
 

@@ -36,6 +36,7 @@ def run_benchmark(
     device: str = "auto",
     cache_folder: Path | None = None,
     progress: Progress | None = None,
+    batch_size: int | None = None,
 ) -> list[Run]:
     """Train the benchmark's baselines over its seeds, score them, and write records and tables.
 
@@ -51,6 +52,8 @@ def run_benchmark(
         Where the real data's features are kept between runs; None keeps them nowhere.
     progress : Progress or None
         None is silent.
+    batch_size : int or None
+        Samples that an extractor is given at a time; changes no score.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def run_benchmark(
     store.runs()  # unlike records are refused before any work, not after it
     pending = [(b, s) for b in benchmark.baselines for s in benchmark.seeds if not _done(store, benchmark, b, s)]
     if pending:
-        job = _Job(benchmark, store, device=device, cache_folder=cache_folder, progress=progress)
+        job = _Job(benchmark, store, device=device, cache_folder=cache_folder, progress=progress, batch_size=batch_size)
         for index, (baseline, seed) in enumerate(pending, 1):
             job.train_and_score(baseline, seed, label=f"[{index}/{len(pending)}] {baseline} seed {seed}")
     runs = store.runs()
@@ -101,7 +104,14 @@ class _Job:
     """What the trainings of one benchmark share."""
 
     def __init__(
-        self, benchmark: Benchmark, store: Store, *, device: str, cache_folder: Path | None, progress: Progress
+        self,
+        benchmark: Benchmark,
+        store: Store,
+        *,
+        device: str,
+        cache_folder: Path | None,
+        progress: Progress,
+        batch_size: int | None,
     ) -> None:
         from genbench.cache import FeatureCache
         from genbench.evaluate import Evaluator
@@ -110,7 +120,9 @@ class _Job:
         self.benchmark = benchmark
         self.store = store
         self.progress = progress
-        self.evaluator: Evaluator = Evaluator(benchmark, device=device, cache=FeatureCache(cache_folder))
+        self.evaluator: Evaluator = Evaluator(
+            benchmark, device=device, cache=FeatureCache(cache_folder), batch_size=batch_size
+        )
         store.check_protocol(self.evaluator.protocol)
         self._picture("real", self._real_samples())
 
@@ -178,13 +190,15 @@ class _Job:
     def _score(
         self, name: str, sampler: Sampler, seed: int, step: int, *, final: bool, recipe: Mapping[str, Any], since: float
     ) -> Run:
+        import torch
+
         scores: tuple[Score, ...] = ()
         failure = None
         try:
-            samples = self.evaluator.draw(sampler, seed=seed)
-            scores = self.evaluator.score(samples, seed=seed, only=None if final else self.benchmark.curve)
+            blocks = list(self.evaluator.draw(sampler, seed=seed))
+            scores = self.evaluator.score(blocks, seed=seed, only=None if final else self.benchmark.curve)
             if final:
-                self._picture(f"{name}-seed{seed}", samples)
+                self._picture(f"{name}-seed{seed}", torch.cat(blocks))
         except SampleError as error:
             failure = str(error)
         return self.evaluator.record(

@@ -1,21 +1,40 @@
-"""The spaces that a benchmark measures in: its extractors, and the real data seen through them."""
+"""The spaces that a benchmark measures in: its extractors, and samples and real data seen through them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import cast
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.cache import FeatureCache
+from genbench.cache import FeatureCache, feature_key
 from genbench.definitions import Dataset, Split
 from genbench.devices import metric_device
+from genbench.errors import SampleError
+from genbench.extractors.modules import as_extractor
 from genbench.metrics.features import Features
+from genbench.metrics.moments import MomentSums
 from genbench.protocols import FeatureExtractor
 from genbench.randomness import derive_seed
 from genbench.registry import EXTRACTORS
+
+BLOCK = 1024
+"""Real samples that are seen at a time."""
+
+Space = tuple[str, str]
+"""An extractor's name and a layer of it."""
+
+Seen = Features | MomentSums
+
+
+class Keep(NamedTuple):
+    """What is kept of a layer: the features of the first n samples, or their sums by jackknife group alone."""
+
+    n: int
+    groups: int | None = None
 
 
 class Spaces:
@@ -23,39 +42,157 @@ class Spaces:
 
     Parameters
     ----------
-    names : iterable of str
-        Of the extractors.
+    layers : mapping of str to sequence of str
+        The extractors' names, and the layers that are wanted of each.
     dataset : Dataset
-        Whose events they read.
+        Whose events they read; those that are fitted are fitted on its training split.
     device : torch.device
         Where they compute.
     cache : FeatureCache
         Where the real data's features are kept between processes.
+    options : mapping of str to mapping
+        Of the extractors, by name.
+    batch_size : int or None
+        Samples that an extractor is given at a time; None leaves it to the blocks in which they come.
+    most : int or None
+        The most real samples that anybody will ask for of a split; None is all.
     """
 
-    def __init__(self, names: Iterable[str], dataset: Dataset, *, device: torch.device, cache: FeatureCache) -> None:
+    def __init__(
+        self,
+        layers: Mapping[str, Sequence[str]],
+        dataset: Dataset,
+        *,
+        device: torch.device,
+        cache: FeatureCache,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        batch_size: int | None = None,
+        most: int | None = None,
+    ) -> None:
         self.dataset = dataset
+        self.most = most
         self.device = device
         self.cache = cache
-        self.extractors: dict[str, FeatureExtractor] = {
-            name: cast(FeatureExtractor, EXTRACTORS.load(name)(event_shape=dataset.event_shape, device=device))
-            for name in dict.fromkeys(names)
-        }
-        self._real: dict[tuple[str, Split], Mapping[str, Features]] = {}
+        self.batch_size = batch_size
+        options = options or {}
+        self.extractors = {name: self._load(name, wanted, options.get(name, {})) for name, wanted in layers.items()}
+        self._real: dict[tuple[Space, Split, Keep], Seen] = {}
 
-    def features(self, samples: Tensor, extractor: str) -> Mapping[str, Features]:
-        """Extract every layer of checked samples, in one pass."""
-        return self._wrap(self.extractors[extractor].extract(samples.to(self.device)))
+    def _load(self, name: str, layers: Sequence[str], options: Mapping[str, Any]) -> FeatureExtractor:
+        found = EXTRACTORS.load(name)
+        parameters = inspect.signature(found).parameters if callable(found) else {}
+        if {"event_shape", "layers"} <= set(parameters):
+            options = {"layers": list(layers), **options}  # what is not asked for need not be computed
+        return as_extractor(
+            found,
+            name=name,
+            event_shape=self.dataset.event_shape,
+            device=self.device,
+            options=options,
+            reference=torch.from_numpy(self.dataset.train),
+        )
 
-    def real(self, extractor: str, split: Split) -> Mapping[str, Features]:
-        """Features of a split of the real data, in a fixed random order, so that its first n are a fair subset."""
-        if (extractor, split) not in self._real:
-            array = self.dataset.split(split)
-            order = np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))
-            samples = torch.from_numpy(np.ascontiguousarray(array[order])).to(self.device)
-            self._real[extractor, split] = self._wrap(self.cache.extract(self.extractors[extractor], samples))
-        return self._real[extractor, split]
+    def see(self, blocks: Iterable[Tensor], keep: Mapping[Space, Keep]) -> dict[Space, Seen]:
+        """Run every extractor once over samples that come in blocks, and keep what is wanted of each layer.
 
-    def _wrap(self, layers: Mapping[str, Tensor]) -> Mapping[str, Features]:
+        Parameters
+        ----------
+        blocks : iterable of (k, *event) tensors
+            Checked samples; used up, and not held.
+        keep : mapping
+
+        Returns
+        -------
+        dict
+            Features, or sums where ``keep`` has groups.
+
+        Raises
+        ------
+        SampleError
+            If a feature is not finite, or there are fewer samples than are to be kept.
+        """
         place = metric_device(self.device)
-        return {layer: Features(values.to(place)) for layer, values in layers.items()}
+        kept = {space: _Kept(wanted, self._width(space), place) for space, wanted in keep.items()}
+        for samples in blocks:
+            for name in dict.fromkeys(extractor for extractor, _ in keep):
+                for batch in torch.split(samples, self.batch_size or len(samples)):
+                    found = self.extractors[name].extract(batch.to(self.device))
+                    for (extractor, layer), store in kept.items():
+                        if extractor == name:
+                            store.add(found[layer].detach().to(place))
+        return {space: store.result() for space, store in kept.items()}
+
+    def _width(self, space: Space) -> int:
+        extractor, layer = space
+        return self.extractors[extractor].layers[layer]
+
+    def real(self, space: Space, split: Split, keep: Keep) -> Seen:
+        """See the first rows of a split of the real data, in a fixed random order, so that they are a fair subset."""
+        key = (space, split, keep)
+        if key not in self._real:
+            self._real[key] = self._see_real(space, split, keep)
+        return self._real[key]
+
+    def _see_real(self, space: Space, split: Split, keep: Keep) -> Seen:
+        rows = len(self.dataset.split(split))
+        rows = rows if self.most is None else min(rows, self.most)
+        if keep.groups is not None:
+            return self.see(self._real_blocks(split, keep.n), {space: keep})[space]
+        if keep.n < rows:
+            everything = self.real(space, split, Keep(rows))
+            assert isinstance(everything, Features)
+            return everything.head(keep.n)
+        name, _ = space
+        extractor = self.extractors[name]
+        wanted = {(name, layer): keep for layer in extractor.layers}
+
+        def compute() -> dict[str, np.ndarray[Any, Any]]:
+            seen = self.see(self._real_blocks(split, keep.n), wanted)
+            return {layer: _narrow(features) for (_, layer), features in seen.items()}
+
+        if getattr(extractor, "cheap", False):
+            found = compute()
+        else:
+            found = self.cache.fetch(feature_key(extractor, self._real_blocks(split, keep.n)), compute)
+        place = metric_device(self.device)
+        for layer, values in found.items():
+            self._real[(name, layer), split, keep] = Features(torch.from_numpy(values).to(place))
+        return self._real[space, split, keep]
+
+    def _real_blocks(self, split: Split, n: int) -> Iterator[Tensor]:
+        array = self.dataset.split(split)
+        order = np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))[:n]
+        for start in range(0, n, BLOCK):
+            yield torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))
+
+
+def _narrow(features: Seen) -> np.ndarray[Any, Any]:
+    """Return features in float32 where that loses nothing, as networks give them."""
+    assert isinstance(features, Features)
+    values: np.ndarray[Any, Any] = features.values.cpu().numpy()
+    narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values) else values
+
+
+class _Kept:
+    """What is kept of one layer while samples stream by."""
+
+    def __init__(self, keep: Keep, width: int, place: torch.device) -> None:
+        self._keep, self._taken = keep, 0
+        self._sums = None if keep.groups is None else MomentSums(keep.n, width, keep.groups)
+        # One table from the start: small ones that are kept between large ones that come and go tear memory apart.
+        rows = 0 if keep.groups is not None else keep.n
+        self._values = torch.empty((rows, width), dtype=torch.float64, device=place)
+
+    def add(self, rows: Tensor) -> None:
+        rows = rows[: self._keep.n - self._taken]
+        if self._sums is not None:
+            self._sums.add(rows)
+        else:
+            self._values[self._taken : self._taken + len(rows)] = rows
+        self._taken += len(rows)
+
+    def result(self) -> Seen:
+        if self._taken < self._keep.n:
+            raise SampleError(f"features: {self._keep.n} samples expected, got {self._taken}.")
+        return Features(self._values) if self._sums is None else self._sums

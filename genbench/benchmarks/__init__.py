@@ -1,12 +1,14 @@
 """Benchmarks are data: TOML files that name a dataset, metrics, sample sizes, seeds and budgets.
 
-``load_benchmark("digits")`` reads the one shipped here, ``load_benchmark("my.toml")`` your own.
+``load_benchmark("digits")`` reads the one shipped here, ``load_benchmark("my.toml")`` your own. Where the dataset takes
+options, they stand in ``[data]``; those of an extractor in ``[extractors.NAME]``. Without ``[baselines]`` nothing is
+trained, and only samples from elsewhere are scored.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 
 from genbench.definitions import Benchmark, Budget, MetricSpec
 from genbench.errors import DeclarationError, UsageError
-from genbench.registry import BASELINES, DATASETS, EXTRACTORS, METRICS, unknown_name
+from genbench.registry import BASELINES, DATASETS, EXTRACTORS, METRICS, Registry, unknown_name
 
 _KEYS = {
     "name",
@@ -29,8 +31,10 @@ _KEYS = {
     "metrics",
     "baselines",
     "quick",
+    "data",
+    "extractors",
 }
-_QUICK_KEYS = {"n", "seeds", "checkpoints", "metrics", "baselines"}
+_QUICK_KEYS = {"n", "seeds", "checkpoints", "metrics", "baselines", "data", "extractors"}
 
 
 def benchmark_names() -> list[str]:
@@ -84,6 +88,8 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
         if not fast:
             raise UsageError(f"benchmark {who}: has no [quick] table, so it cannot be run with --quick.")
         table = _merge(table, fast)
+    if not table.get("baselines"):  # nothing is trained, so that neither seeds nor checkpoints mean anything
+        table = {"baselines": {}, "seeds": [], "checkpoints": 1, **table}
     try:
         budgets = {
             baseline: Budget(steps=int(b["steps"]), batch=int(b["batch"]), options=b.get("options", {}))
@@ -99,9 +105,11 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
             seeds=tuple(int(s) for s in table["seeds"]),
             checkpoints=int(table["checkpoints"]),
             primary=str(table["primary"]),
-            metrics=tuple(_spec(key, options, who) for key, options in table["metrics"].items()),
+            metrics=tuple(metric_spec(key, options, who) for key, options in table["metrics"].items()),
             curve=tuple(table.get("curve", [table["primary"]])),
             baselines=budgets,
+            data=dict(table.get("data", {}).items()),
+            extractors={name: dict(options.items()) for name, options in table.get("extractors", {}).items()},
         )
     except KeyError as error:
         raise DeclarationError(f"benchmark {who}: the key {error} is missing.") from error
@@ -125,8 +133,14 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _spec(key: str, options: Mapping[str, Any], who: str) -> MetricSpec:
-    """Parse ``"fd:mode=analytic@digits-cnn.pool" = {n = 500}``; ``n`` is the sample size, the rest are options."""
+def metric_spec(key: str, options: Mapping[str, Any], who: str) -> MetricSpec:
+    """Parse ``"fd:mode=analytic@digits-cnn.pool" = {n = 500}``; ``n`` is the sample size, the rest are options.
+
+    Raises
+    ------
+    DeclarationError
+        If the key is malformed; ``who`` names its benchmark.
+    """
     label, at, space = key.partition("@")
     extractor, dot, layer = space.rpartition(".")
     if not (at and dot and extractor and layer):
@@ -161,23 +175,35 @@ def _check(benchmark: Benchmark, who: str) -> None:
     for wanted in (benchmark.primary, *benchmark.curve):
         if wanted not in keys:
             raise unknown_name(f"metric in {who}", wanted, dict.fromkeys(keys))
-    wanted_names = (
-        (DATASETS, [benchmark.dataset]),
-        (METRICS, [spec.metric for spec in benchmark.metrics]),
-        (EXTRACTORS, [spec.extractor for spec in benchmark.metrics]),
-        (BASELINES, list(benchmark.baselines)),
-    )
-    for registry, names in wanted_names:
-        entries = registry.entries()
-        for name in names:
-            if ":" not in name and name not in entries:
-                raise unknown_name(registry.kind, name, entries)
+    _check_known(((DATASETS, [benchmark.dataset]), (BASELINES, list(benchmark.baselines))))
+    check_spaces(benchmark)
     positive = {"n": benchmark.n, "checkpoints": benchmark.checkpoints, "version": benchmark.version}
     for baseline, budget in benchmark.baselines.items():
         positive |= {f"{baseline}.steps": budget.steps, f"{baseline}.batch": budget.batch}
     for key, value in positive.items():
         if value < 1:
             raise DeclarationError(f"benchmark {who}: {key} must be at least 1, got {value}.")
+
+
+def check_spaces(benchmark: Benchmark) -> None:
+    """Refuse metrics and extractors that do not exist.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest name that does.
+    """
+    metrics = [spec.metric for spec in benchmark.metrics]
+    extractors = [*(spec.extractor for spec in benchmark.metrics), *benchmark.extractors]
+    _check_known(((METRICS, metrics), (EXTRACTORS, extractors)))
+
+
+def _check_known(wanted: Iterable[tuple[Registry, Sequence[str]]]) -> None:
+    for registry, names in wanted:
+        entries = registry.entries()
+        for name in names:
+            if ":" not in name and name not in entries:
+                raise unknown_name(registry.kind, name, entries)
 
 
 def restrict(
@@ -213,7 +239,25 @@ def with_metrics(benchmark: Benchmark, keys: Sequence[str]) -> Benchmark:
         If a metric or an extractor does not exist.
     """
     known = {spec.key for spec in benchmark.metrics}
-    extra = tuple(_spec(key, {}, "--metric") for key in dict.fromkeys(keys) if key not in known)
+    extra = tuple(metric_spec(key, {}, "--metric") for key in dict.fromkeys(keys) if key not in known)
     found = replace(benchmark, metrics=(*benchmark.metrics, *extra))
     _check(found, benchmark.id)
     return found
+
+
+def with_options(
+    benchmark: Benchmark, *, data: Mapping[str, Any], extractors: Mapping[str, Mapping[str, Any]]
+) -> Benchmark:
+    """Return the benchmark with further options of its dataset and of its extractors.
+
+    Raises
+    ------
+    UnknownNameError
+        If an extractor is none of the benchmark's.
+    """
+    used = {spec.extractor for spec in benchmark.metrics}
+    for name in extractors:
+        if name not in used:
+            raise unknown_name(f"extractor in benchmark {benchmark.id}", name, dict.fromkeys(used))
+    options = {name: {**benchmark.extractors.get(name, {}), **more} for name, more in extractors.items()}
+    return replace(benchmark, data={**benchmark.data, **data}, extractors={**benchmark.extractors, **options})

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.data.splits import fair_quotas
 from genbench.definitions import Dataset
 from genbench.randomness import derive_seed
 
@@ -61,8 +62,7 @@ def load_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def stratified_choice(labels: NDArray[np.int64], size: int, *, seed: int) -> NDArray[np.int64]:
     """Choose rows at random so that every class gets its due share, and the total is exact.
 
-    Every class gets ``floor(size * share)`` rows; what is left to ``size`` goes to the largest remainders, the
-    smaller class number first.
+    How many rows a class gets is for `genbench.data.splits.fair_quotas` to say.
 
     Parameters
     ----------
@@ -80,8 +80,7 @@ def stratified_choice(labels: NDArray[np.int64], size: int, *, seed: int) -> NDA
     """
     rng = np.random.default_rng(seed)
     classes, counts = np.unique(labels, return_counts=True)
-    quotas, remainders = np.divmod(counts * size, len(labels))  # integers: no rounding decides who gets a row
-    quotas[np.argsort(-remainders, kind="stable")[: size - quotas.sum()]] += 1
+    quotas = fair_quotas(counts, size)
     chosen = [
         rng.choice(np.flatnonzero(labels == label), quota, replace=False)
         for label, quota in zip(classes, quotas, strict=True)

@@ -57,7 +57,7 @@ def _dataset(name: str, mixture: Mixture) -> Dataset:
     train, train_labels = _draw(mixture, TRAIN_SIZE, seed=derive_seed(0, name, "train"))
     test, test_labels = _draw(mixture, TEST_SIZE, seed=derive_seed(0, name, "test"))
     return Dataset(
-        name=name, train=train, test=test, train_labels=train_labels, test_labels=test_labels, mixture=mixture
+        name=name, train=train, test=test, train_labels=train_labels, test_labels=test_labels, density=mixture
     )
 
 

@@ -8,33 +8,22 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from genbench.atomic import write_atomic
 from genbench.extractors.digits_cnn import SHAPES, class_logits, pool_features
+from genbench.extractors.recipe import BATCH, augment, descend, drop, initial_weights
 from genbench.randomness import derive_seed
 from genbench.registry import DATASETS
 
 EPOCHS = 80
-BATCH = 64
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-4
-LABEL_SMOOTHING = 0.05
-DROPOUT = 0.3
-ROTATION = math.radians(12)
-SCALE = 0.1
-SHIFT = 1 / 4  # one of 8 pixels, where the image spans [-1, 1]
-NOISE = 0.05
 
 
 def train(
@@ -62,46 +51,14 @@ def train(
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "digits-cnn"))
     pixels = torch.from_numpy(images).to(torch.float32) / 255
-    classes = torch.from_numpy(labels)
-    weights = _initial_weights(generator)
-    optimizer = torch.optim.AdamW(weights.values(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    batches = len(pixels) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=LEARNING_RATE, total_steps=epochs * batches, pct_start=0.15
-    )
-    with _one_thread():
-        for _ in range(epochs):
-            order = torch.randperm(len(pixels), generator=generator)[: batches * BATCH]
-            for rows in torch.split(order, BATCH):
-                feature = pool_features(weights, augment(pixels[rows], generator))
-                kept = torch.rand(feature.shape, generator=generator) >= DROPOUT
-                logits = class_logits(weights, feature * kept / (1 - DROPOUT))
-                loss = functional.cross_entropy(logits, classes[rows], label_smoothing=LABEL_SMOOTHING)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-    return {name: tensor.detach() for name, tensor in weights.items()}
+    weights = initial_weights(SHAPES, generator)
 
+    def logits(rows: Tensor) -> Tensor:
+        feature = pool_features(weights, augment(pixels[rows], generator))
+        return class_logits(weights, drop(feature, generator))
 
-def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate by up to 12 degrees, scale by up to 10 %, shift by up to a pixel, and add noise of deviation 0.05.
-
-    Parameters
-    ----------
-    pixels : (n, 1, 8, 8) tensor, float32
-        In [0, 1]; the noise can leave that range.
-    generator : torch.Generator
-        The only source of randomness.
-    """
-    uniform = torch.rand(4, len(pixels), generator=generator) * 2 - 1
-    angle, scale = uniform[0] * ROTATION, 1 + uniform[1] * SCALE
-    cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
-    first = torch.stack([cosine, -sine, uniform[2] * SHIFT], dim=1)
-    second = torch.stack([sine, cosine, uniform[3] * SHIFT], dim=1)
-    grid = functional.affine_grid(torch.stack([first, second], dim=1), list(pixels.shape), align_corners=False)
-    moved = functional.grid_sample(pixels, grid, align_corners=False)
-    return moved + NOISE * torch.randn(moved.shape, generator=generator)
+    steps = epochs * (len(pixels) // BATCH)
+    return descend(weights, logits, torch.from_numpy(labels), steps=steps, generator=generator)
 
 
 def accuracy(weights: dict[str, Tensor], images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
@@ -121,26 +78,6 @@ def folds(n: int, *, k: int = 5, seed: int = 0) -> list[NDArray[np.int64]]:
     """Return k disjoint random sets of rows that together are all n, as sorted row numbers."""
     order = np.random.default_rng(derive_seed(seed, "folds")).permutation(n)
     return [np.sort(part) for part in np.array_split(order, k)]
-
-
-def _initial_weights(generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw weights and biases from +-1 / sqrt(inputs), PyTorch's default for these layers."""
-    weights = {}
-    for name, shape in SHAPES.items():
-        bound = math.prod(SHAPES[f"{name.partition('.')[0]}.weight"][1:]) ** -0.5
-        weights[name] = ((torch.rand(shape, generator=generator) * 2 - 1) * bound).requires_grad_()
-    return weights
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """More threads add in another order and end in other weights."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

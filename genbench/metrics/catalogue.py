@@ -34,6 +34,7 @@ def describe(metric: Metric) -> dict[str, Any]:
         "needs": sorted(metric.needs),
         "options": {**defaults, **metric.options},
         "source": metric.source,
+        "reserved": metric.reserved,
     }
 
 

@@ -19,7 +19,7 @@ from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
 from genbench.metrics.frechet_influence import fd_influence
 from genbench.metrics.metric import Metric
-from genbench.metrics.moments import Moments, MomentSums, Summary, moment_sums
+from genbench.metrics.moments import GroupedMoments, Moments, Summary, feature_moments
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, debias, group_count, jackknife_estimate, too_few
 
@@ -94,7 +94,7 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
             f"fd: mode 'analytic' expects at least {ANALYTIC_RATIO} samples a dimension, got "
             f"{min(generated.n, reference.n)} for {generated.d} dimensions; use mode 'jackknife' or score more samples."
         )
-    groups = group_count(generated.n, reference.n) if min(generated.n, reference.n) >= MIN_RATIO * generated.d else 0
+    groups = fd_groups(generated.n, reference.n, generated.d)
     ours, theirs = (features_to_gaussian(x, groups) for x in (generated, reference))
     plain = Estimate(
         value=factors_to_fd(ours, theirs),
@@ -113,6 +113,11 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     return replace(plain, debiased=best, std_error=std_error, low=best - width, high=best + width, level=LEVEL)
 
 
+def fd_groups(n: int, m: int, d: int) -> int:
+    """Return the number of jackknife groups for n and m samples in d dimensions, 0 where they are too few for it."""
+    return group_count(n, m) if min(n, m) >= MIN_RATIO * d else 0
+
+
 def _jackknifed(plain: Estimate, generated: Features | Summary, reference: Features | Summary, groups: int) -> Estimate:
     """Add the debiased value and the interval, where there are samples enough, or the note why not."""
     sizes, d = (generated.n, reference.n), generated.d
@@ -124,8 +129,8 @@ def _jackknifed(plain: Estimate, generated: Features | Summary, reference: Featu
         return replace(plain, notes=(note,))
     if not groups:
         return replace(plain, notes=(too_few(*sizes),))
-    sums = [moment_sums(x, groups) if isinstance(x, Features) else x for x in (generated, reference)]
-    divided = [x for x in sums if isinstance(x, MomentSums) and x.groups == groups]
+    sums = [feature_moments(x, groups) if isinstance(x, Features) else x for x in (generated, reference)]
+    divided = [x for x in sums if isinstance(x, GroupedMoments) and x.groups == groups]
     if len(divided) < 2:
         known = replace(plain, null=gaussian_null_bias(sums[1].moments().covariance, *sizes))
         return replace(known, notes=("no debiased value or interval: of one set only mean and covariance are known",))
@@ -153,7 +158,7 @@ def features_to_gaussian(features: Features | Summary, groups: int = 0) -> Gauss
     if not isinstance(features, Features):
         return _moments_to_gaussian(features.moments())
     if features.n > features.d or features.n < 2:
-        sums = moment_sums(features, groups)
+        sums = feature_moments(features, groups)
         return features.remember(("gaussian", groups), lambda: _moments_to_gaussian(sums.moments()))
     mean = features.values.mean(dim=0)
     return Gaussian(mean, (features.values - mean).T / (features.n - 1) ** 0.5)
@@ -225,3 +230,4 @@ FD = Metric(
     source="Heusel et al. 2017, arXiv:1706.08500, eq. 6",
     streams={"mode": "jackknife"},
 )
+FID = replace(FD, name="fid", reserved="inception-v3.pool", elsewhere="fd")

@@ -14,7 +14,7 @@ from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.moments import Moments, moment_sums
+from genbench.metrics.moments import Moments, feature_moments
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
 from genbench.stats.jackknife import group_count, jackknife_estimate
@@ -72,7 +72,7 @@ def kl_gaussian(*, generated: Any, reference: Any, dims: int | None = 32) -> Est
     """
     generated, reference, dropped = _columns(Features.of(generated), Features.of(reference), dims)
     groups = group_count(generated.n, reference.n)
-    sums = [moment_sums(x, groups) for x in (generated, reference)]
+    sums = [feature_moments(x, groups) for x in (generated, reference)]
     ours, theirs = (x.moments() for x in sums)
     # Scaling both sets by the reference's deviations changes nothing but the size of the numbers.
     scale = theirs.covariance.diagonal().sqrt()

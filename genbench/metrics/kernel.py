@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,7 @@ KD = Metric(
     uncertainty="jackknife",
     source="Bińkowski et al. 2018, arXiv:1801.01401, section 4, over all pairs",
 )
+KID = replace(KD, name="kid", reserved="inception-v3.pool", elsewhere="kd")
 MMD_RBF = Metric(
     name="mmd_rbf",
     compute=mmd_rbf,

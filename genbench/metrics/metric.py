@@ -47,6 +47,9 @@ class Metric:
     streams : mapping or None
         Where given: under these values of its options, the metric needs of ``generated`` and ``reference`` no more than
         `genbench.metrics.moments.MomentSums`, so that samples without number can be scored. None: it needs features.
+    reserved, elsewhere : str or None
+        The only space in which the name may be used, ``inception-v3.pool`` for ``fid``, with its published weights; and
+        what the score is called in others, ``fd``.
 
     Raises
     ------
@@ -64,6 +67,8 @@ class Metric:
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, Any] | None = None
+    reserved: str | None = None
+    elsewhere: str | None = None
 
     def __post_init__(self) -> None:
         parameters = inspect.signature(self.compute).parameters

@@ -78,20 +78,33 @@ def draw_blocks(
     for name, value in (("n", n), ("block", block)):
         if value < 1:
             raise UsageError(f"draw: {name} must be at least 1, got {value}.")
-    finite = isinstance(sampler, FiniteSampler)
-    if finite and n > len(sampler):
-        raise SampleError(f"{sampler.name}: {n:,} samples expected, got {len(sampler):,}; generate more.")
-    order = np.random.default_rng(derive_seed(seed, "samples")).permutation(len(sampler))[:n] if finite else None
-    asked = None if order is not None else _conditions(sampler, n, seed=seed, labels=labels, block=block)
-    for index, start in enumerate(range(0, n, block)):
-        if order is not None:
-            drawn: Any = sampler.rows(order[start : start + block])  # type: ignore[union-attr]
-            wanted = len(order[start : start + block])
-        else:
-            given = {} if asked is None else {"labels": torch.from_numpy(asked[start : start + block].copy())}
-            drawn, wanted = sampler.sample(block, seed=derive_seed(seed, "samples", index), **given), block  # type: ignore[union-attr]
-        checked = check_samples(drawn, event_shape=event_shape, n=wanted, who=sampler.name)
+    if isinstance(sampler, FiniteSampler):
+        drawn = _finite_blocks(sampler, n, seed=seed, block=block)
+    else:
+        drawn = _endless_blocks(sampler, n, seed=seed, labels=labels, block=block)
+    for start, (samples, wanted) in zip(range(0, n, block), drawn, strict=True):
+        checked = check_samples(samples, event_shape=event_shape, n=wanted, who=sampler.name)
         yield checked[: n - start].cpu()
+
+
+def _finite_blocks(sampler: FiniteSampler, n: int, *, seed: int, block: int) -> Iterator[tuple[Tensor, int]]:
+    if n > len(sampler):
+        raise SampleError(f"{sampler.name}: {n:,} samples expected, got {len(sampler):,}; generate more.")
+    order = np.random.default_rng(derive_seed(seed, "samples")).permutation(len(sampler))[:n]
+    for start in range(0, n, block):
+        rows = order[start : start + block]
+        yield sampler.rows(rows), len(rows)
+
+
+def _endless_blocks(
+    sampler: Sampler, n: int, *, seed: int, labels: NDArray[np.int64] | None, block: int
+) -> Iterator[tuple[Tensor, int]]:
+    asked = _conditions(sampler, n, labels=labels, seed=seed, block=block)
+    for index, start in enumerate(range(0, n, block)):
+        given: dict[str, Any] = {}
+        if asked is not None:
+            given["labels"] = torch.from_numpy(asked[start : start + block].copy())
+        yield sampler.sample(block, seed=derive_seed(seed, "samples", index), **given), block
 
 
 def draw_samples(

@@ -1,18 +1,24 @@
-"""Reading folders of images that are not trusted."""
+"""Images that are not trusted: where they lie in folders and archives, and how one is decoded."""
 
 from __future__ import annotations
 
-import math
+import io
+import os
+import stat
 import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import SampleError, UsageError
 from genbench.sampling.arrays import parsing
-from genbench.sampling.limits import MAX_PIXELS
+from genbench.sampling.limits import Limits
+from genbench.sampling.zips import check_member, check_name, open_zip, read_member
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 
@@ -22,75 +28,254 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MODES = {1: "L", 3: "RGB"}
 """PIL's mode for each number of channels."""
 
+ENCODED = 4
+"""Bytes that an image file may take for each of the pixels that are allowed: more than any of the formats needs."""
 
-def read_folder(folder: Path, *, event_shape: tuple[int, ...], max_bytes: int) -> NDArray[np.uint8]:
-    """Read every image in a folder and its subfolders (one for each class, say), sorted by name.
 
-    Hidden files and files with other suffixes are passed over. Nothing is converted: a mode or size that differs
-    is an error, since converting and resizing change scores.
+class ImageSource(Protocol):
+    """Encoded images in the order of their names; can be pickled for worker processes, and holds no file open."""
+
+    path: Path
+
+    def __len__(self) -> int: ...
+
+    def name(self, row: int) -> str:
+        """Return the path of an image, for messages."""
+        ...
+
+    def read(self, row: int) -> bytes:
+        """Read an image as it is stored."""
+        ...
+
+
+class FolderImages:
+    """Every image in a folder and its subfolders (one for each class, say).
+
+    Hidden files and folders, and files with other suffixes, are passed over, and so are links to folders inside: what
+    they lead to is there already.
 
     Parameters
     ----------
-    folder : Path
+    path : Path
         An existing folder.
-    event_shape : tuple of int
-        (C, H, W) with C = 1 (mode L) or 3 (mode RGB).
-    max_bytes : int
-        The most that all images together may take.
+    limits : Limits
+        Of which ``members`` and ``pixels`` hold here.
 
-    Returns
-    -------
-    (n, C, H, W) array, uint8
-        O(n C H W).
+    Raises
+    ------
+    SampleError
+        If there are no images, too many, a link that leads out of the folder, or one that is no plain file.
+    """
+
+    def __init__(self, path: Path, *, limits: Limits) -> None:
+        self.path = path
+        self._limits = limits
+        names: list[str] = []
+        root = os.path.realpath(path)
+        for folder, subfolders, files in os.walk(path, onerror=_raise):
+            for entry in (*subfolders, *files):
+                _check_link(os.path.join(folder, entry), root, who=str(path))
+            inside = Path(folder).relative_to(path).as_posix()
+            names += [name if inside == "." else f"{inside}/{name}" for name in files if is_image(name)]
+            limits.check("members", len(names), who=str(path))
+            subfolders[:] = [entry for entry in subfolders if not entry.startswith(".")]
+        self._names = sorted(names)
+        check_not_empty(self._names, who=str(path))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, row: int) -> str:
+        """Return the path of an image."""
+        return str(self.path / self._names[row])
+
+    def read(self, row: int) -> bytes:
+        """Read an image as it is stored."""
+        # Not through a link that has appeared since, and never waiting for a pipe.
+        with open(os.open(self.path / self._names[row], os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SampleError(f"{self.name(row)}: a plain file expected, got a pipe or a device; remove it.")
+            check_encoded(status.st_size, self._limits, who=self.name(row))
+            return file.read(status.st_size)
+
+
+class ZipImages:
+    """Every image in a zip archive, read in place: nothing is unpacked to disk.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+    limits : Limits
+        All but ``array_bytes`` hold here.
+
+    Raises
+    ------
+    SampleError
+        If there are no images, a limit is passed, or a member is a link, encrypted, twice there, or leads out of the
+        archive.
+    """
+
+    def __init__(self, path: Path, *, limits: Limits) -> None:
+        self.path = path
+        found: dict[str, zipfile.ZipInfo] = {}
+        size = path.stat().st_size
+        with parsing(path), open_zip(path, limits=limits) as archive:
+            for member in archive.infolist():
+                check_member(member, who=str(path))
+                name = check_name(member.filename, who=str(path))
+                if member.is_dir() or not is_image(name):
+                    continue
+                if name in found:
+                    raise SampleError(f"{path}: holds {name!r} twice; pack each image once.")
+                if member.compress_size > size:
+                    raise SampleError(f"{path}: member {name!r} is longer than the archive; it is cut off.")
+                encoded = max(member.file_size, member.compress_size)
+                check_encoded(encoded, limits, who=f"{path}/{name}")
+                found[name] = member
+        limits.check("expanded_bytes", sum(member.file_size for member in found.values()), who=str(path))
+        self._names = sorted(found)
+        self._members = [found[name] for name in self._names]
+        check_not_empty(self._names, who=str(path))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, row: int) -> str:
+        """Return the archive's path and the image's path in it."""
+        return f"{self.path}/{self._names[row]}"
+
+    def read(self, row: int) -> bytes:
+        """Read an image as it is stored."""
+        return read_member(self.path, self._members[row])
+
+
+def is_image(name: str) -> bool:
+    """Whether a relative path has the suffix of an image, and no part of it is hidden."""
+    hidden = name.startswith(".") or "/." in name
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not hidden
+
+
+def check_not_empty(names: Sequence[str], *, who: str) -> None:
+    """Refuse a folder or an archive without images.
+
+    Raises
+    ------
+    SampleError
+        If there is none.
+    """
+    if not names:
+        raise SampleError(f"{who}: holds no images ({', '.join(sorted(SUFFIXES))}); generate some.")
+
+
+def check_image_shape(event_shape: tuple[int, ...], *, who: str) -> None:
+    """Refuse events that no image file can hold.
 
     Raises
     ------
     UsageError
-        If the events are not images that PIL has a mode for.
-    SampleError
-        If there are no images, or one is damaged, too large, or of another size or mode.
+        If they are not images of 1 or 3 channels.
     """
     if len(event_shape) != 3 or event_shape[0] not in MODES:
         raise UsageError(
-            f"{folder}: a folder of images gives events of 1 or 3 channels, but the benchmark's are "
+            f"{who}: image files give events of 1 or 3 channels, but the benchmark's are "
             f"{event_shape}; save an .npy file instead."
         )
-    paths = sorted(
-        (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")),
-        key=lambda path: path.relative_to(folder).as_posix(),
-    )
-    if not paths:
-        raise SampleError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))}); generate some.")
-    total = len(paths) * math.prod(event_shape)
-    if total > max_bytes:
-        raise SampleError(f"{folder}: at most {max_bytes:,} bytes are read, got {total:,}; keep fewer images.")
-    images = np.empty((len(paths), *event_shape), dtype=np.uint8)
-    for row, path in enumerate(paths):
-        images[row] = _read_image(path, event_shape)
+
+
+def decode(source: ImageSource, rows: Sequence[int], event_shape: tuple[int, ...], limits: Limits) -> NDArray[np.uint8]:
+    """Decode some images of a source. Nothing is converted: converting and resizing change scores.
+
+    Parameters
+    ----------
+    source : ImageSource
+    rows : sequence of int
+        Which, in this order.
+    event_shape : tuple of int
+        (C, H, W) with C = 1 (mode L) or 3 (mode RGB).
+    limits : Limits
+        Of which ``pixels`` holds here.
+
+    Returns
+    -------
+    (len(rows), C, H, W) array, uint8
+        O(len(rows) C H W).
+
+    Raises
+    ------
+    SampleError
+        If an image is damaged, too large, or of another size or mode.
+    """
+    images = np.empty((len(rows), *event_shape), dtype=np.uint8)
+    for place, row in enumerate(rows):
+        who = source.name(row)
+        with parsing(who, "an image"):
+            images[place] = decode_image(source.read(row), event_shape, limits, who=who)
     return images
 
 
-def _read_image(path: Path, event_shape: tuple[int, ...]) -> NDArray[Any]:
-    """Read one image as (C, H, W); its size is checked from the header, before anything is unpacked."""
-    from PIL import Image
+def decode_image(content: bytes, event_shape: tuple[int, ...], limits: Limits, *, who: str) -> NDArray[Any]:
+    """Decode one image as (C, H, W); its size is checked from the header, before anything is unpacked."""
+    from PIL import Image, UnidentifiedImageError
 
     channels, height, width = event_shape
-    with parsing(path):
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise SampleError(
-                    f"{path}: at most {MAX_PIXELS:,} pixels are read, got {image.width * image.height:,}; remove it."
-                )
-            if image.size != (width, height):
-                raise SampleError(
-                    f"{path}: {height} x {width} pixels (H x W) expected, got {image.height} x {image.width}; "
-                    "generate that size, since resizing changes scores."
-                )
-            if image.mode != MODES[channels]:
-                raise SampleError(
-                    f"{path}: mode {MODES[channels]} expected for {channels} channel(s), got {image.mode}; "
-                    f"convert it with PIL's image.convert({MODES[channels]!r})."
-                )
-            pixels = np.asarray(image)
+    with _own_limit():
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        except UnidentifiedImageError as error:  # it would name an address in memory
+            raise SampleError(f"{who}: not readable as an image of {', '.join(FORMATS)}; write it anew.") from error
+        limits.check("pixels", image.width * image.height, who=who)
+        if image.size != (width, height):
+            raise SampleError(
+                f"{who}: {height} x {width} pixels (H x W) expected, got {image.height} x {image.width}; "
+                "generate that size, since resizing changes scores."
+            )
+        if image.mode != MODES[channels]:
+            raise SampleError(
+                f"{who}: mode {MODES[channels]} expected for {channels} channel(s), got {image.mode}; "
+                f"convert it with PIL's image.convert({MODES[channels]!r})."
+            )
+        pixels = np.asarray(image)
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+@contextmanager
+def _own_limit() -> Iterator[None]:
+    """Let `Limits.pixels` decide instead of PIL's global figure, which would hide ours or undercut it."""
+    from PIL import Image
+
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL's remarks on odd files
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_link(path: str, root: str, *, who: str) -> None:
+    if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(root):
+        raise SampleError(
+            f"{who}: {os.path.basename(path)} is a link that leads out of the folder; put the file there."
+        )
+
+
+def check_encoded(size: int, limits: Limits, *, who: str) -> None:
+    """Refuse an image file of more bytes than any image within the limit on pixels needs.
+
+    Raises
+    ------
+    SampleError
+        Naming both figures.
+    """
+    most = ENCODED * limits.pixels
+    if size > most:
+        raise SampleError(
+            f"{who}: at most {most:,} bytes are read for one image ({ENCODED} for each pixel of the limit 'pixels'), "
+            f"got {size:,}; remove it, or raise that limit if you trust it."
+        )
+
+
+def _raise(error: OSError) -> None:
+    raise SampleError(f"{error.filename}: cannot be read ({error.strerror}); make it readable.") from error

@@ -16,7 +16,9 @@ import torch
 from genbench.atomic import write_atomic
 from genbench.errors import DeclarationError, ProtocolError, SetupError
 
-_MAGIC = b"genbench training state 1\n"
+MAGIC = b"genbench training state 1\n"
+"""How every training state begins."""
+
 _DIGEST = hashlib.sha256().digest_size
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,29 @@ def identity(
     }
 
 
+def model_record(baseline: Any, *, event_shape: tuple[int, ...], image: bool, scale: float) -> dict[str, Any]:
+    """Return what is needed to rebuild a model from its state: recipe, options, shape, and the scaling of its data.
+
+    Parameters
+    ----------
+    baseline : Baseline
+        A dataclass, whose options are its fields; the model of any other object cannot be rebuilt.
+    event_shape : tuple of int
+        (C, H, W) or (d,).
+    image, scale
+        As `genbench.training.scaling.Scaling` has them.
+    """
+    kind = type(baseline)
+    plain = dataclasses.is_dataclass(baseline) and not isinstance(baseline, type)
+    return {
+        "recipe": f"{kind.__module__}:{kind.__qualname__}",
+        "options": dataclasses.asdict(baseline) if plain else {},
+        "event_shape": tuple(event_shape),
+        "image": image,
+        "scale": scale,
+    }
+
+
 def save_state(path: Path, whose: dict[str, str | int], state: dict[str, Any]) -> None:
     """Write a training state atomically, with its digest.
 
@@ -69,7 +94,7 @@ def save_state(path: Path, whose: dict[str, str | int], state: dict[str, Any]) -
     buffer = io.BytesIO()
     torch.save({"identity": whose, "state": state}, buffer)
     payload = buffer.getvalue()
-    write_atomic(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
+    write_atomic(path, MAGIC + hashlib.sha256(payload).digest() + payload)
 
 
 def load_state(path: Path, whose: dict[str, str | int], device: torch.device) -> dict[str, Any] | None:
@@ -87,17 +112,44 @@ def load_state(path: Path, whose: dict[str, str | int], device: torch.device) ->
     SetupError
         If the file cannot be read or renamed.
     """
+    payload = read_payload(path)
+    if payload is None:
+        if path.exists():
+            _set_aside(path)
+        return None
+    document = parse_document(path, payload, device)
+    _check_identity(path, document["identity"], whose)
+    state: dict[str, Any] = document["state"]
+    return state
+
+
+def read_payload(path: Path) -> bytes | None:
+    """Read a training state without interpreting it; None where there is none, or not a whole one.
+
+    Raises
+    ------
+    SetupError
+        If the file cannot be read.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SetupError(f"cannot read {path}: {error.strerror or error}; make it readable or remove it.") from error
-    start = len(_MAGIC) + _DIGEST
+    start = len(MAGIC) + _DIGEST
     payload = content[start:]
-    if content[:start] != _MAGIC + hashlib.sha256(payload).digest():
-        _set_aside(path)
-        return None
+    return payload if content[:start] == MAGIC + hashlib.sha256(payload).digest() else None
+
+
+def parse_document(path: Path, payload: bytes, device: torch.device) -> dict[str, Any]:
+    """Interpret a whole training state: its ``identity`` and its ``state``.
+
+    Raises
+    ------
+    DeclarationError
+        If the state holds objects, which could run code when they are loaded.
+    """
     try:
         document: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -105,9 +157,7 @@ def load_state(path: Path, whose: dict[str, str | int], device: torch.device) ->
             f"{path}: a training state must hold tensors and plain values only, got something else ({error}); "
             "correct the baseline's state_dict."
         ) from error
-    _check_identity(path, document["identity"], whose)
-    state: dict[str, Any] = document["state"]
-    return state
+    return document
 
 
 def _set_aside(path: Path) -> None:

@@ -22,7 +22,7 @@ from genbench.definitions import Dataset
 from genbench.errors import UsageError
 from genbench.protocols import Baseline, Sampler, Trainer
 from genbench.randomness import derive_seed
-from genbench.training.checkpoint import identity, load_state, save_state
+from genbench.training.checkpoint import identity, load_state, model_record, save_state
 from genbench.training.health import LossLog, check_state
 from genbench.training.isolation import isolated, seed_generators
 from genbench.training.scaling import ScaledSampler, Scaling
@@ -144,6 +144,9 @@ class _Training:
         self.seed, self.batch, self.device, self.checkpoint = seed, batch, device, checkpoint
         self.identity = identity(baseline, seed=seed, steps=steps, batch=batch, data=data.fingerprint, device=device)
         self.scaling = Scaling(data.train)
+        self.model = model_record(
+            baseline, event_shape=data.event_shape, image=self.scaling.image, scale=self.scaling.scale
+        )
         saved = load_state(checkpoint, self.identity, device)
         self.samples = torch.tensor(data.train, device=device)
         with isolated(device):
@@ -189,7 +192,8 @@ class _Training:
         return torch.stack(rows).to(self.device)
 
     def _save(self, state: dict[str, Any]) -> None:
-        save_state(self.checkpoint, self.identity, {"trainer": state, "log": self.log.state_dict(), "step": self.step})
+        state = {"trainer": state, "log": self.log.state_dict(), "step": self.step, "model": self.model}
+        save_state(self.checkpoint, self.identity, state)
         self._saved_step, self._saved_time = self.step, time.monotonic()
 
     def stop(self) -> Stop:

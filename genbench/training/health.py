@@ -108,12 +108,12 @@ def check_state(owner: str, step: int, state: Mapping[str, Any]) -> None:
     TrainingError
         Naming the first such tensor.
     """
-    for name, value in _leaves(state):
+    for name, value in leaves(state):
         if isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise TrainingError(f"{owner}: diverged, {name} is not finite after update {step}.")
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every value in nested mappings and sequences, with the path that leads to it."""
     items: Any
     if isinstance(value, Mapping):
@@ -124,4 +124,4 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
         return
     for key, part in items:
-        yield from _leaves(part, f"{name}.{key}" if name else str(key))
+        yield from leaves(part, f"{name}.{key}" if name else str(key))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from genbench.benchmarks import benchmark_names, load_benchmark, restrict, with_metrics
+from genbench.definitions import protocol_hash
 from genbench.errors import GenbenchError, UnknownNameError, UsageError
 from genbench.registry import BASELINES, METRICS
 
@@ -112,6 +113,11 @@ def test_malformed_keys_are_refused(key: str) -> None:
         ("checkpoints", "chekpoints", "Did you mean 'checkpoints'"),
         ("seeds = [0]", "seeds = [0", "not TOML"),
         ("seeds = [0]", "seeds = 0", "wrong type"),
+        ("seeds = [0]\n", "", "the key 'seeds' is missing"),
+        ("[quick]", "[extractors.identty]\ndims = 3\n[quick]", "Did you mean 'identity'"),
+        ("n = 100", "n = 100\nextractors = 3", "wrong type"),
+        ("n = 100", "n = 100\nextractors = { identity = 3 }", "wrong type"),
+        ("n = 100", 'n = 100\ndata = "images"', "wrong type"),
     ],
 )
 def test_a_mistake_in_a_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -133,6 +139,47 @@ def test_names_that_do_not_exist_get_advice() -> None:
 def test_a_benchmark_without_a_quick_table_has_no_quick_form(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no \[quick\] table"):
         load_benchmark(written(tmp_path, RIGHT[: RIGHT.index("[quick]")]), quick=True)
+
+
+TABLES = """
+[data]
+path = "images"
+held_out = 0.2
+[extractors.identity]
+dims = 3
+[extractors."my.module:Net"]
+weights = "w.pt"
+"""
+
+
+def test_options_of_data_and_extractors_stand_in_tables_of_their_own(tmp_path: Path) -> None:
+    benchmark = load_benchmark(written(tmp_path, RIGHT + TABLES))
+    assert benchmark.data == {"path": "images", "held_out": 0.2}
+    assert benchmark.extractors == {"identity": {"dims": 3}, "my.module:Net": {"weights": "w.pt"}}
+    plain = load_benchmark(written(tmp_path, RIGHT))
+    assert (plain.data, plain.extractors) == ({}, {})
+
+
+def test_the_quick_form_may_change_them(tmp_path: Path) -> None:
+    text = RIGHT + TABLES + "[quick.data]\nheld_out = 0.5\n[quick.extractors.identity]\ndims = 2\n"
+    quick = load_benchmark(written(tmp_path, text), quick=True)
+    assert quick.data == {"path": "images", "held_out": 0.5}
+    assert quick.extractors["identity"] == {"dims": 2}
+
+
+def test_they_are_part_of_the_protocol_only_through_fingerprints(tmp_path: Path) -> None:
+    plain, optioned = (load_benchmark(written(tmp_path, text)) for text in (RIGHT, RIGHT + TABLES))
+    assert protocol_hash(plain, dataset="a") == protocol_hash(optioned, dataset="a")
+    assert protocol_hash(plain, dataset="a") != protocol_hash(plain, dataset="b")
+
+
+def test_without_baselines_nothing_is_trained(tmp_path: Path) -> None:
+    start, end = RIGHT.index("[baselines.gan]"), RIGHT.index("[quick]")
+    text = (RIGHT[:start] + RIGHT[end : RIGHT.index("[quick.baselines")]).replace("seeds = [0]\ncheckpoints = 1\n", "")
+    for form in (text, text + "[baselines]\n"):
+        benchmark = load_benchmark(written(tmp_path, form))
+        assert (dict(benchmark.baselines), benchmark.seeds, benchmark.checkpoints) == ({}, (), 1)
+        assert load_benchmark(written(tmp_path, form), quick=True).n == 50
 
 
 def test_restricting_keeps_only_what_is_named() -> None:

@@ -21,6 +21,7 @@ from genbench.metrics.catalogue import catalogue
 from genbench.randomness import derive_seed
 from genbench.records import Score
 from genbench.registry import METRICS
+from genbench.spaces import Keep
 from tests.makers import ImageSampler
 
 BENCHMARKS = ("digits", "ring8")
@@ -30,6 +31,8 @@ def specs() -> list[tuple[str, MetricSpec]]:
     """One spec for every registered metric: on digits, or on ring8 where it needs a known density."""
     found = []
     for name, facts in catalogue().items():
+        if facts["reserved"]:
+            continue  # another name of a metric that is here, for a space that needs weights
         if {"mixture", "log_prob"} & set(facts["needs"]):
             found.append(("ring8", MetricSpec(metric=name, extractor="identity", layer="pool")))
         else:
@@ -64,7 +67,7 @@ def samples(name: str, sampler: str) -> Tensor:
     if sampler == "repeat":
         return samples(name, "good")[: ready.benchmark.n // 2].repeat(2, 1, 1, 1)
     if sampler == "bad":
-        return ready.draw(ImageSampler() if name == "digits" else HalfRing(), seed=3)
+        return torch.cat(list(ready.draw(ImageSampler() if name == "digits" else HalfRing(), seed=3)))
     n, train = ready.benchmark.n, ready.dataset.train
     order = np.random.default_rng(derive_seed(0, "reference", "train")).permutation(len(train))
     rows = order[:n] if sampler == "replay" else order[n : 2 * n]
@@ -185,10 +188,15 @@ def test_a_perfect_generator_scores_near_the_null(name: str) -> None:
 def test_metrics_do_not_write_to_their_inputs(name: str) -> None:
     ready = evaluator(name)
     before = samples(name, "bad").clone()
-    real = {x: ready.spaces.real(x, "train")["pool"].values.clone() for x in ready.spaces.extractors}
+
+    def real() -> dict[str, Tensor]:
+        found = {x: ready.spaces.real((x, "pool"), "train", Keep(ready.benchmark.n)) for x in ready.spaces.extractors}
+        return {x: features.values.clone() for x, features in found.items()}
+
+    known = real()
     ready.score(samples(name, "bad"), seed=1)
     assert torch.equal(samples(name, "bad"), before)
-    assert all(torch.equal(ready.spaces.real(x, "train")["pool"].values, real[x]) for x in real)
+    assert all(torch.equal(values, known[x]) for x, values in real().items())
 
 
 @each_metric

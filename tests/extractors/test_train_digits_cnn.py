@@ -8,7 +8,8 @@ import torch
 
 from genbench.extractors import digits_cnn
 from genbench.extractors.digits_cnn import SHAPES
-from genbench.extractors.train_digits_cnn import NOISE, accuracy, all_digits, augment, folds, main, train
+from genbench.extractors.recipe import NOISE, augment
+from genbench.extractors.train_digits_cnn import accuracy, all_digits, folds, main, train
 
 
 @pytest.mark.slow
@@ -76,6 +77,13 @@ def test_augmentation_noise_has_its_deviation():
     noise = augment(torch.zeros(1000, 1, 8, 8), torch.Generator().manual_seed(0))
     assert noise.std().item() == pytest.approx(NOISE, rel=0.014)
     assert abs(noise.mean().item()) < 5 * NOISE / 64_000**0.5
+
+
+def test_shipped_recipe_has_not_moved():
+    """The first weights after one pass, whose bits another machine may round otherwise: in size they cannot change."""
+    images, labels = all_digits()
+    weights = train(images, labels, seed=0, epochs=1)
+    assert sum(float(tensor.double().square().sum()) for tensor in weights.values()) == pytest.approx(87.5785, rel=1e-4)
 
 
 def test_folds_are_a_partition():

@@ -4,7 +4,7 @@ import torch
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
-from genbench.metrics.moments import MomentSums, Statistics, moment_sums
+from genbench.metrics.moments import MomentSums, Statistics, feature_moments
 from genbench.stats.jackknife import deletions
 
 
@@ -18,7 +18,7 @@ def test_sums_give_the_moments_of_all_and_without_each_group(offset, fold, monke
     """About a mean of the first rows: an offset of 1e6 costs the digits that the rows lack, 1e6 eps."""
     monkeypatch.setattr("genbench.metrics.moments.FOLD", fold)
     x = normal(230, 5, 4) + offset
-    sums = moment_sums(Features(x), 20)
+    sums = feature_moments(Features(x), 20)
     allowed = 1e-12 + 100 * offset * np.finfo(float).eps
     for found, rows in [(sums.moments(), x), *((sums.without(g), x[k]) for g, (k,) in enumerate(deletions(230)))]:
         assert found.n == len(rows)
@@ -28,9 +28,11 @@ def test_sums_give_the_moments_of_all_and_without_each_group(offset, fold, monke
 
 def test_sums_are_kept_for_as_many_groups_as_are_asked_for_and_remembered():
     x = Features(normal(100, 3))
-    assert moment_sums(x, 20) is moment_sums(x, 20)
-    assert moment_sums(x, 0).groups == 0
-    assert np.allclose(moment_sums(x, 0).moments().covariance, moment_sums(x, 20).moments().covariance, atol=1e-14)
+    assert feature_moments(x, 20) is feature_moments(x, 20)
+    assert feature_moments(x, 0).groups == 0
+    assert np.allclose(
+        feature_moments(x, 0).moments().covariance, feature_moments(x, 20).moments().covariance, atol=1e-14
+    )
 
 
 def test_rows_that_are_missing_are_missed():

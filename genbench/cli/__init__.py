@@ -1,0 +1,99 @@
+"""The command line: parses, calls, prints. Data on stdout; progress, logs and errors on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from genbench._version import __version__
+from genbench.cli import cache, extractor, runs, scores
+from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
+
+EPILOG = """\
+examples:
+  genbench run                                      train and score the baselines on digits
+  genbench run --quick                              a small complete run in about a minute
+  genbench run ring8 --baseline wgan-gp --seeds 0   one model, one seed, one benchmark
+  genbench score samples.npz --benchmark digits     score your own samples
+  genbench score samples/ --reference real/         ... against real images of your own, with no benchmark
+  genbench score my.models:make --benchmark digits  ... or a generator in Python
+
+exit codes: 0 fine, 2 wrong usage or configuration, 3 not evaluable, 4 the environment lacks something, 130 interrupted
+"""
+
+KINDS = ("benchmarks", "metrics", "extractors", "datasets", "baselines", "samplers")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the argument parser; imports nothing heavy, so that --help is instant."""
+    top = argparse.ArgumentParser(
+        prog="genbench",
+        description="Evaluate deep generative models: honest scores, trained baselines, comparison tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"genbench {__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    runs.add_parser(verbs)
+    scores.add_parser(verbs)
+    extractor.add_parser(verbs)
+    listing = verbs.add_parser("list", help="list benchmarks, metrics, extractors, datasets and baselines")
+    listing.add_argument("kind", nargs="?", choices=KINDS, help="only this kind")
+    listing.set_defaults(call=_list)
+    explain = verbs.add_parser("explain", help="say what a metric measures, how, and when it fails")
+    explain.add_argument("metric", help="a name from 'genbench list metrics'")
+    explain.set_defaults(call=_explain)
+    cache.add_parser(verbs)
+    doctor = verbs.add_parser("doctor", help="check versions, devices, weights and the cache")
+    doctor.set_defaults(call=_doctor)
+    return top
+
+
+def _list(args: argparse.Namespace) -> int:
+    from genbench.explain import listing
+
+    for kind in [args.kind] if args.kind else KINDS:
+        if not args.kind:
+            print(f"{kind}:")
+        print("\n".join(listing(kind, details=bool(args.kind))))
+    return EXIT_OK
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from genbench.explain import explanation
+
+    print(explanation(args.metric))
+    return EXIT_OK
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from genbench.doctor import diagnose
+
+    lines, code = diagnose()
+    print("\n".join(lines))
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="genbench: %(message)s")
+    try:
+        args = parser().parse_args(argv)
+        code: int = args.call(args)
+        sys.stdout.flush()
+        return code
+    except GenbenchError as error:
+        print(f"genbench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("genbench: interrupted; the same command goes on from here.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) went away; what it wanted, it got.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_USAGE

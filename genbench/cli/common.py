@@ -1,0 +1,117 @@
+"""Options that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from genbench.definitions import Benchmark
+    from genbench.records import Run
+
+
+def add_common(command: argparse.ArgumentParser) -> None:
+    """Add what every verb that computes scores has."""
+    command.add_argument(
+        "--quick", action="store_true", help="the benchmark's smaller form; never mixed with full runs"
+    )
+    command.add_argument("--device", default="auto", help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")
+    command.add_argument("--batch-size", type=int, metavar="N", help="samples that an extractor is given at a time")
+    command.add_argument("--no-cache", action="store_true", help="do not keep features on disk")
+    command.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_data(command)
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add what says where data and weights are."""
+    command.add_argument(
+        "--data-root", metavar="DIR", help="where the dataset's files lie, as torchvision lays them out"
+    )
+    command.add_argument("--download", action="store_true", help="fetch missing data and weights from their publishers")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the data or of an extractor: data.held_out=0.2, extractors.inception-v3.weights=w.pth",
+    )
+
+
+def settings(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Read the options of data, and of extractors by name.
+
+    Raises
+    ------
+    UsageError
+        If one has another form.
+    """
+    data: dict[str, Any] = {} if args.data_root is None else {"root": args.data_root}
+    extractors: dict[str, dict[str, Any]] = {}
+    for text in args.set:
+        key, equals, value = text.partition("=")
+        kind, _, rest = key.partition(".")
+        name, dot, option = rest.rpartition(".")
+        if equals and kind == "data" and rest and not dot:
+            data[rest] = toml_value(value)
+        elif equals and kind == "extractors" and name and option:
+            extractors.setdefault(name, {})[option] = toml_value(value)
+        else:
+            raise UsageError(
+                f"--set: data.OPTION=VALUE or extractors.NAME.OPTION=VALUE expected, got {text!r}; 'genbench list "
+                "extractors' has the names."
+            )
+    return data, extractors
+
+
+def toml_value(text: str) -> Any:
+    """Read a value as TOML has it; what is none is text, so that words and paths need no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def configured(benchmark: Benchmark, args: argparse.Namespace) -> Benchmark:
+    """Return the benchmark with the options of data and extractors that the command line gives."""
+    from genbench.benchmarks import with_options
+
+    data, extractors = settings(args)
+    found = with_options(benchmark, data=data, extractors=extractors)
+    if args.download:
+        from genbench.requirements import with_download
+
+        found = with_download(found)
+    return found
+
+
+def positive(name: str, value: int | None) -> int | None:
+    """Refuse a number below 1.
+
+    Raises
+    ------
+    UsageError
+    """
+    if value is not None and value < 1:
+        raise UsageError(f"{name}: a whole number of at least 1 expected, got {value}.")
+    return value
+
+
+def cache_folder(args: argparse.Namespace) -> Path | None:
+    """Return where features are kept, None for nowhere."""
+    from genbench.atomic import default_cache_folder
+
+    return None if args.no_cache else default_cache_folder()
+
+
+def print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Path) -> None:
+    """Print the three tables of a benchmark."""
+    from genbench.run import markdown_tables
+
+    for _, text in markdown_tables(benchmark, runs):
+        print(text)
+    print(f"Tables, records and pictures: {out / benchmark.id}")

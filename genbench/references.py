@@ -1,0 +1,181 @@
+"""References of the user's own: real samples or their statistics in files, in place of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from genbench.benchmarks import check_spaces, metric_spec, with_options
+from genbench.definitions import Benchmark, Dataset
+from genbench.errors import SampleError, UsageError
+from genbench.load import ARRAYS, TARS, load_sampler
+from genbench.metrics.catalogue import read_catalogue
+from genbench.metrics.moments import Statistics
+from genbench.registry import METRICS
+from genbench.sampling.arrays import parsing
+from genbench.sampling.blocks import FiniteSampler
+from genbench.sampling.images import FolderImages, ZipImages
+from genbench.sampling.limits import LIMITS
+from genbench.sampling.peek import shape_of_array, shape_of_images
+from genbench.sampling.tars import TarImages, is_gzip
+
+BLOCK = 1024
+"""Real samples that are read at a time."""
+
+MOST = 10_000
+"""How many samples a generator without end is asked for, unless told."""
+
+DEFAULTS = ("fd", "kd", "precision", "recall", "density", "coverage")
+"""Scored by default where no metric is named."""
+
+SPACES = {"images": "pca", "vectors": "identity"}
+"""The extractor for metrics that name no space."""
+
+
+def read_statistics(path: Path, *, n: int | None) -> Statistics | None:
+    """Read an .npz of ``mu`` and ``sigma``, and of ``n`` where it says so; None if the file is something else.
+
+    Parameters
+    ----------
+    path : Path
+    n : int or None
+        How many samples the statistics are of, where the file does not say.
+
+    Raises
+    ------
+    UsageError
+        If n is neither in the file nor given.
+    SampleError
+        If the file is damaged, or the arrays cannot be a mean and a covariance.
+    """
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    with parsing(path), np.load(path, allow_pickle=False) as archive:
+        if not {"mu", "sigma"} <= set(archive.files):
+            return None
+        mean, covariance = archive["mu"], archive["sigma"]
+        known = next((int(archive[key]) for key in ("n", "num_samples") if key in archive.files), n)
+    if known is None:
+        raise UsageError(f"{path}: holds mu and sigma, but not of how many samples; pass --reference-n.")
+    return Statistics(known, mean, covariance)
+
+
+def event_shape_of(source: Any, *, layout: str | None = None) -> tuple[int, ...]:
+    """Find the shape of one sample in a folder, archive, array file or array: (C, H, W) or (d,).
+
+    Raises
+    ------
+    UsageError
+        If the source is of another form, which does not tell.
+    SampleError
+        If it cannot be read, or has two readings.
+    """
+    if isinstance(source, (np.ndarray, Tensor)):
+        return shape_of_array(source, layout, who="array")
+    path = Path(source) if isinstance(source, (str, Path)) else Path("-")
+    if path.is_dir():
+        return shape_of_images(FolderImages(path, limits=LIMITS))
+    suffix = ".tar.gz" if path.name.lower().endswith(".tar.gz") else path.suffix.lower()
+    if path.is_file() and suffix == ".zip":
+        return shape_of_images(ZipImages(path, limits=LIMITS))
+    if path.is_file() and suffix in TARS:
+        if is_gzip(path):
+            raise UsageError(
+                f"{path}: a plain tar is expected for real samples, got a compressed one; gunzip it first."
+            )
+        return shape_of_images(TarImages(path, limits=LIMITS))
+    if path.is_file() and suffix in ARRAYS:
+        return shape_of_array(ARRAYS[suffix](path, LIMITS), layout, who=str(path))
+    raise UsageError(
+        f"reference: a folder, .zip or .tar of images, or one of {', '.join(ARRAYS)} expected, got {str(source)!r}; "
+        "check the path."
+    )
+
+
+def read_reference(path: str | Path, event_shape: tuple[int, ...], **declared: Any) -> np.ndarray[Any, Any]:
+    """Read real samples, in any form that holds a finite set: uint8 images or float32 vectors, (n, *event).
+
+    Raises
+    ------
+    UsageError
+        If the source is a generator, which could give no fixed reference.
+    SampleError
+        If it cannot be read.
+    """
+    found = load_sampler(path, event_shape=event_shape, **declared)
+    if not isinstance(found, FiniteSampler):
+        raise UsageError(f"{path}: a reference is a finite set of real samples, got a generator; save some of its.")
+    dtype = np.uint8 if len(event_shape) == 3 else np.float32
+    samples = np.empty((len(found), *event_shape), dtype=dtype)
+    for start in range(0, len(found), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(found)))
+        samples[rows[0] : rows[-1] + 1] = found.rows(rows).numpy()
+    return samples
+
+
+def reference_dataset(name: str, reference: np.ndarray[Any, Any], held_out: np.ndarray[Any, Any] | None) -> Dataset:
+    """Make a dataset of one set of real samples, or of two of which the second was never shown to a model.
+
+    Raises
+    ------
+    SampleError
+        If the two are of different shapes.
+    """
+    if held_out is not None and held_out.shape[1:] != reference.shape[1:]:
+        raise SampleError(
+            f"{name}: reference and held-out samples of one shape expected, got {reference.shape[1:]} and "
+            f"{held_out.shape[1:]}."
+        )
+    return Dataset(name=name, train=reference, test=reference[:0] if held_out is None else held_out)
+
+
+def reference_benchmark(
+    dataset: Dataset, *, n: int, metrics: Sequence[str], extractor: str | None, options: Mapping[str, Mapping[str, Any]]
+) -> Benchmark:
+    """Make a protocol for a reference of the user's own.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n : int
+        Generated samples to be scored.
+    metrics : sequence of str
+        Keys, or names alone, which are read in the default space; none is `DEFAULTS`.
+    extractor : str or None
+        The default space's; None is ``pca`` for images, ``identity`` for vectors.
+    options : mapping
+        Of extractors, by name.
+    """
+    extractor = extractor or SPACES["images" if len(dataset.event_shape) == 3 else "vectors"]
+    specs = tuple(metric_spec(full_key(key, extractor), {}, "--metric") for key in metrics or DEFAULTS)
+    benchmark = Benchmark(
+        name="reference",
+        version=1,
+        quick=False,
+        dataset=dataset.name,
+        n=n,
+        seeds=(),
+        checkpoints=1,
+        primary=specs[0].key,
+        metrics=specs,
+        curve=(specs[0].key,),
+        baselines={},
+    )
+    check_spaces(benchmark)
+    return with_options(benchmark, data={}, extractors=options)
+
+
+def full_key(key: str, extractor: str) -> str:
+    """Complete a metric's name with the space that it is read in: ``fd`` to ``fd@pca.pool``."""
+    if "@" in key:
+        return key
+    name = key.partition(":")[0]
+    known = read_catalogue()
+    if name not in known and ":" not in key:
+        METRICS.load(name)  # a plugin's, or a misspelt one, which is then refused
+    facts = known.get(name, {"space": "pool", "reserved": None})
+    return f"{key}@{facts['reserved'] or f'{extractor}.' + facts['space']}"

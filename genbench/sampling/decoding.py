@@ -1,0 +1,102 @@
+"""A sampler over image files: they are decoded when they are asked for, in worker processes where there are some."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genbench.errors import SetupError, UsageError
+from genbench.sampling.files import FileSampler
+from genbench.sampling.images import ImageSource, check_image_shape, decode
+from genbench.sampling.limits import Limits
+from genbench.sampling.workers import decode_rows, prepare
+
+TASKS = 4
+"""Pieces that a block is cut into for each worker: few enough to cost nothing, enough that none waits long."""
+
+
+class ImageSampler(FileSampler):
+    """Images of a folder or an archive, decoded block by block.
+
+    Parameters
+    ----------
+    name : str
+        For tables and messages.
+    source : ImageSource
+        Where they are.
+    event_shape : tuple of int
+        (C, H, W).
+    limits : Limits
+        For each image.
+    workers : int
+        Processes that decode; 0 decodes here. They start with the first block, and end with `close`, with this object
+        or with the program, however that ends. Samples and errors are the same for any number.
+
+    Raises
+    ------
+    UsageError
+        If the events are not images of 1 or 3 channels, or workers is negative.
+    SampleError
+        If the first image is not what is expected: an early word for a wrong size.
+    """
+
+    def __init__(
+        self, name: str, source: ImageSource, *, event_shape: tuple[int, ...], limits: Limits, workers: int = 0
+    ) -> None:
+        check_image_shape(event_shape, who=str(source.path))
+        if workers < 0:
+            raise UsageError(f"workers: a number from 0 expected, got {workers}.")
+        self.name = name
+        self.workers = workers
+        self._job = (source, event_shape, limits)
+        self._pool: ProcessPoolExecutor | None = None
+        decode(source, [0], event_shape, limits)
+
+    def __len__(self) -> int:
+        return len(self._job[0])
+
+    def rows(self, indices: NDArray[np.int64]) -> Tensor:
+        """Decode some images: uint8 (len(indices), C, H, W), in the order of the indices.
+
+        Raises
+        ------
+        SampleError
+            If one is damaged, or of another size or mode.
+        SetupError
+            If the worker processes die.
+        """
+        wanted = [int(index) for index in indices]
+        if not self.workers or not wanted:
+            return torch.from_numpy(decode(self._job[0], wanted, *self._job[1:]))
+        size = max(1, -(-len(wanted) // (TASKS * self.workers)))
+        pieces = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        try:
+            parts = list(self._workers().map(decode_rows, pieces))
+        except BrokenProcessPool as error:
+            self.close()
+            raise SetupError(
+                f"{self.name}: a process that decodes images died; use fewer workers, and in a script of your own put "
+                "the call under if __name__ == '__main__'."
+            ) from error
+        return torch.from_numpy(np.concatenate(parts))
+
+    def close(self) -> None:
+        """End the worker processes; the next block starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def _workers(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Never fork: torch's threads may hold locks that a copy of this process would wait for.
+            method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+            self._pool = ProcessPoolExecutor(
+                self.workers, multiprocessing.get_context(method), initializer=prepare, initargs=self._job
+            )
+        return self._pool
