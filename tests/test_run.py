@@ -20,7 +20,7 @@ from torch import Tensor
 import genbench.run
 from genbench.definitions import Budget
 from genbench.errors import DeclarationError, ProtocolError, SetupError, UsageError
-from genbench.evaluate import score
+from genbench.scoring import score
 from genbench.run import add_score, run_benchmark
 from genbench.store import Store
 from tests.makers import GaussianSampler, make_benchmark

@@ -177,8 +177,8 @@ def _search(owner: str, published: Published, *, download: bool) -> Path:
     raise SetupError(
         f"{owner}: the weights file {published.file} (sha256 {published.sha256}) expected in "
         f"{' or '.join(map(str, places)) or '$GENBENCH_WEIGHTS'} or {checkpoints}, got no such file; fetch it with "
-        f"--download, or by hand from {published.url}, or name it with --set extractors.{owner}.weights=PATH; the extractors "
-        "'digits-cnn' (8x8 digits) and 'pca' (any data) need no file."
+        f"--download, or by hand from {published.url}, or name it with --set extractors.{owner}.weights=PATH; "
+        "the extractors 'digits-cnn' (8x8 digits) and 'pca' (any data) need no file."
     )
 
 

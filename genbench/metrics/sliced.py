@@ -173,15 +173,15 @@ def projected_squares(generated: Features, reference: Features, directions: Tens
     # A common offset would cost digits in the products, and moves no distance.
     centre = y.mean(dim=0)
     x, y, directions = x - centre, y - centre, directions.to(x.device)
-    found = []
-    for rows in row_blocks(len(directions), 2 * (len(x) + len(y))):
+    # One table from the start: small ones that are kept between large ones that come and go tear memory apart.
+    found = torch.empty((1 + len(keeps), len(directions)), dtype=x.dtype, device=x.device)
+    for rows in row_blocks(len(directions), 8 * (len(x) + len(y))):
         (ours, our_order), (theirs, their_order) = ((directions[rows] @ z.T).sort(dim=1) for z in (x, y))
-        squares = [sorted_to_squares(ours, theirs)]
-        for keep_x, keep_y in keeps:
+        found[0, rows] = sorted_to_squares(ours, theirs)
+        for row, (keep_x, keep_y) in enumerate(keeps, 1):
             part = (_kept(ours, our_order, keep_x), _kept(theirs, their_order, keep_y))
-            squares.append(sorted_to_squares(*part))
-        found.append(torch.stack(squares))
-    squares_of_lines: NDArray[np.float64] = torch.cat(found, dim=1).cpu().numpy()
+            found[row, rows] = sorted_to_squares(*part)
+    squares_of_lines: NDArray[np.float64] = found.cpu().numpy()
     return squares_of_lines
 
 
