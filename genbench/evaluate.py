@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.cache import FeatureCache
@@ -18,6 +19,7 @@ from genbench.data import load_dataset
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, protocol_hash
 from genbench.devices import one_thread, resolve_device
 from genbench.errors import ConvergenceError, SampleError
+from genbench.estimation import as_score, compute_estimate
 from genbench.metrics.features import Features
 from genbench.metrics.frechet import fd_groups
 from genbench.metrics.moments import MomentSums, Statistics
@@ -26,9 +28,8 @@ from genbench.provenance import provenance
 from genbench.randomness import derive_seed
 from genbench.records import Estimate, Run, Score
 from genbench.requirements import load_metric
-from genbench.sampling.blocks import FiniteSampler, draw_blocks
+from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
 from genbench.spaces import Keep, Seen, Space, Spaces
-from genbench.stats.resampling import resampled_estimate
 
 HELD = 2**28
 """Bytes of features that are held even where their sums would do."""
@@ -125,6 +126,7 @@ class Evaluator:
         final: bool = True,
         failure: str | None = None,
         recipe: Mapping[str, Any] | None = None,
+        by_class: tuple[Score, ...] = (),
     ) -> Run:
         """Make the record of scores found here; the arguments are the fields of `genbench.records.Run`."""
         return Run(
@@ -140,6 +142,7 @@ class Evaluator:
             seconds=round(seconds, 2),
             recipe=recipe or {},
             provenance=provenance(self.device),
+            by_class=by_class,
         )
 
     def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Iterator[Tensor]:
@@ -157,6 +160,12 @@ class Evaluator:
             event_shape=self.dataset.event_shape,
             labels=self.dataset.train_labels,
         )
+
+    def labels(self, *, seed: int) -> NDArray[np.int64]:
+        """Return the classes that a conditional sampler is asked for by `draw`, (n,)."""
+        known = self.dataset.train_labels
+        assert known is not None
+        return draw_labels(known, self.benchmark.n, seed=derive_seed(seed, "draw"))
 
     def score(
         self, samples: Tensor | Iterable[Tensor], *, seed: int, only: Iterable[str] | None = None
@@ -178,11 +187,18 @@ class Evaluator:
             A metric that names ``reference`` gives one against each split. A metric that cannot be computed gives
             a score with ``failure`` set and no estimate.
         """
-        wanted = set(self.metrics) if only is None else set(only)
-        specs = [spec for spec in self.benchmark.metrics if spec.key in wanted]
+        specs = self._specs(only)
+        return self.score_seen(self.see(samples, only=only), specs, seed=seed)
+
+    def see(self, samples: Tensor | Iterable[Tensor], *, only: Iterable[str] | None = None) -> dict[Space, Seen]:
+        """Run the extractors once over samples, and keep what the metrics need; arguments as of `score`."""
+        specs = self._specs(only)
         keep = {space: self._keep(space, self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
-        seen = self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep)
-        return self.score_seen(seen, specs, seed=seed)
+        return self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep)
+
+    def _specs(self, only: Iterable[str] | None) -> list[MetricSpec]:
+        wanted = set(self.metrics) if only is None else set(only)
+        return [spec for spec in self.benchmark.metrics if spec.key in wanted]
 
     def score_seen(
         self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, seed: int
@@ -191,7 +207,7 @@ class Evaluator:
         scores: list[Score] = []
         for spec in specs:
             splits = self.splits if "reference" in self.metrics[spec.key].needs else (None,)
-            n, width = spec.n or self.benchmark.n, self.spaces.extractors[spec.extractor].layers[spec.layer]
+            n, width = spec.n or self.benchmark.n, self.spaces.width(_space(spec))
             with one_thread(where=n * n * width < SMALL):
                 scores += [self._score(spec, generated[_space(spec)], split, seed=seed) for split in splits]
         return tuple(scores)
@@ -202,7 +218,7 @@ class Evaluator:
 
     def _keep(self, space: Space, n: int) -> Keep:
         """Decide what must be held of a layer: features, or sums where those serve all its metrics and are smaller."""
-        width = self.spaces.extractors[space[0]].layers[space[1]]
+        width = self.spaces.width(space)
         specs = [spec for spec in self.benchmark.metrics if _space(spec) == space]
         served = all(self.metrics[s.key].needs_moments_alone(s.options) and s.n in (None, n) for s in specs)
         groups = fd_groups(n, self._n_reference(n), width)
@@ -217,7 +233,7 @@ class Evaluator:
         return n if self.splits == SPLITS else len(self.dataset.train)
 
     def _score(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Score:
-        metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
+        n = spec.n or self.benchmark.n
         estimate, failure = None, None
         try:
             estimate = self._estimate(spec, generated, split, seed=seed)
@@ -225,19 +241,9 @@ class Evaluator:
                 estimate = replace(estimate, null=self._null(spec, split))
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
-        return Score(
-            metric=spec.label,
-            space=f"{spec.extractor}.{spec.layer}",
-            fingerprint=self.spaces.extractors[spec.extractor].fingerprint,
-            split=split,
-            unit=metric.unit,
-            better=metric.better,
-            n_generated=n,
-            n_reference=None if split is None else self._n_reference(n),
-            estimate=estimate,
-            failure=failure,
-            options={**metric.options, **spec.options},
-        )
+        rows = None if split is None else self._n_reference(n)
+        extractor = self.spaces.extractors[spec.extractor]
+        return as_score(spec, self.metrics[spec.key], extractor, estimate, failure, split=split, n=n, n_reference=rows)
 
     def _estimate(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Estimate:
         """Hand a metric what it names, and nothing else."""
@@ -258,14 +264,7 @@ class Evaluator:
                 given[need] = real(need)
             else:
                 given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
-        compute = partial(metric.compute, **{**metric.options, **spec.options})
-        found = compute(**given)
-        if not isinstance(found, Estimate):
-            tables = {name: value for name, value in given.items() if isinstance(value, Features)}
-            others = {name: value for name, value in given.items() if name not in tables}
-            draw = derive_seed(seed, "metrics")
-            found = resampled_estimate(float(found), compute, tables, others, method=metric.uncertainty, seed=draw)
-        return _finite(metric.name, found)
+        return compute_estimate(metric, spec.options, given, seed=seed)
 
     def _null(self, spec: MetricSpec, split: Split | None) -> float | None:
         """What a perfect generator scores at this n: one split's real data played as generated, against the other's.
@@ -287,10 +286,3 @@ class Evaluator:
 
 def _space(spec: MetricSpec) -> Space:
     return spec.extractor, spec.layer
-
-
-def _finite(metric: str, estimate: Estimate) -> Estimate:
-    numbers = (estimate.value, estimate.debiased, estimate.std_error, estimate.low, estimate.high, estimate.null)
-    if not all(number is None or math.isfinite(number) for number in numbers):
-        raise ConvergenceError(f"{metric}: the result is not finite ({estimate.value}).")
-    return estimate

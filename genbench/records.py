@@ -24,6 +24,10 @@ Better = Literal["lower", "higher", "match"]
 ARROWS: dict[str, str] = {"lower": "↓", "higher": "↑", "match": "≈"}
 
 
+LATER = frozenset({"label", "by_class"})
+"""Fields that records of an earlier genbench do not have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a metric says of two sets of samples.
@@ -78,6 +82,8 @@ class Score:
         Sha256 of the extractor.
     split : {"train", "test", "reference"} or None
         Which real samples were the reference; None for metrics that use none.
+    label : int or None
+        The class that both sides are restricted to; None for all.
     """
 
     metric: str
@@ -91,6 +97,7 @@ class Score:
     estimate: Estimate | None
     failure: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    label: int | None = None
 
     @property
     def key(self) -> str:
@@ -120,6 +127,8 @@ class Run:
         The baseline's options, batch and steps: the identity of what was trained.
     provenance : mapping
         Versions, fingerprints, device and threads.
+    by_class : tuple of Score
+        Of a conditional generator, class by class; see `genbench.classes`.
     """
 
     benchmark: str
@@ -134,6 +143,7 @@ class Run:
     seconds: float
     recipe: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    by_class: tuple[Score, ...] = ()
 
     def to_json(self) -> str:
         """Serialize; numbers that are not finite are refused, as JSON has none."""
@@ -157,7 +167,8 @@ class Run:
                     f"record: schema_version {SCHEMA_VERSION} expected, got {version!r}; "
                     "read it with the genbench that wrote it."
                 )
-            document["scores"] = tuple(_score(row) for row in document["scores"])
+            for name in ("scores", "by_class"):
+                document[name] = tuple(_score(row) for row in document.get(name, ()))
             return cls(**document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ProtocolError(
@@ -181,7 +192,9 @@ def _score(row: dict[str, Any]) -> Score:
 def _plain(value: Any) -> Any:
     """Turn records into what JSON knows. `dataclasses.asdict` would deep-copy and choke on mapping proxies."""
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        given = {f.name: getattr(value, f.name) for f in fields(value)}
+        # Fields that came later are left out where they say nothing: a record is the same bytes as before.
+        return {name: _plain(item) for name, item in given.items() if name not in LATER or item not in (None, ())}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -11,13 +11,14 @@ import numpy as np
 
 from genbench.benchmarks import load_benchmark, with_metrics, with_options
 from genbench.cache import FeatureCache
+from genbench.classes import class_scores
 from genbench.definitions import SPLITS, Benchmark, Dataset
 from genbench.errors import UsageError
 from genbench.evaluate import Evaluator
 from genbench.load import load_sampler
 from genbench.metrics.features import Features
 from genbench.protocols import Sampler
-from genbench.records import Run
+from genbench.records import Run, Score
 from genbench.references import (
     MOST,
     event_shape_of,
@@ -147,8 +148,15 @@ def score(
         found = _sampler(sampler, {**source, "name": name, "device": device}, shape)
         if not isinstance(found, ScaledSampler):  # a model trained here, which knows the data's units
             found = standardized(found, evaluator.dataset.standardization)
-    scores = evaluator.score(evaluator.draw(found, seed=seed), seed=seed)
-    return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start)
+    try:
+        seen = evaluator.see(evaluator.draw(found, seed=seed))
+    finally:
+        getattr(found, "close", lambda: None)()  # a sampler's worker processes
+    scores = evaluator.score_seen(seen, evaluator.benchmark.metrics, seed=seed)
+    by_class: tuple[Score, ...] = ()
+    if hasattr(found, "classes"):
+        by_class = class_scores(evaluator, seen, evaluator.labels(seed=seed), seed=seed)
+    return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, by_class=by_class)
 
 
 def _sampler(found: Any, declared: Mapping[str, Any], event_shape: tuple[int, ...]) -> Sampler | FiniteSampler:

@@ -112,7 +112,7 @@ class Spaces:
             If a feature is not finite, or there are fewer samples than are to be kept.
         """
         place = metric_device(self.device)
-        kept = {space: _Kept(wanted, self._width(space), place) for space, wanted in keep.items()}
+        kept = {space: _Kept(wanted, self.width(space), place) for space, wanted in keep.items()}
         for samples in blocks:
             for name in dict.fromkeys(extractor for extractor, _ in keep):
                 for batch in torch.split(samples, self.batch_size or len(samples)):
@@ -122,7 +122,8 @@ class Spaces:
                             store.add(found[layer].detach().to(place))
         return {space: store.result() for space, store in kept.items()}
 
-    def _width(self, space: Space) -> int:
+    def width(self, space: Space) -> int:
+        """Return how many columns a layer has."""
         extractor, layer = space
         return self.extractors[extractor].layers[layer]
 
@@ -159,9 +160,13 @@ class Spaces:
             self._real[(name, layer), split, keep] = Features(torch.from_numpy(values).to(place))
         return self._real[space, split, keep]
 
-    def _real_blocks(self, split: Split, n: int) -> Iterator[Tensor]:
+    def real_rows(self, split: Split, n: int) -> np.ndarray[Any, Any]:
+        """Return which rows of a split are seen as its first n, in their order."""
         array = self.dataset.split(split)
-        order = np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))[:n]
+        return np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))[:n]
+
+    def _real_blocks(self, split: Split, n: int) -> Iterator[Tensor]:
+        array, order = self.dataset.split(split), self.real_rows(split, n)
         for start in range(0, n, BLOCK):
             yield torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))
 

@@ -141,7 +141,7 @@ def _write(folder: Path, kind: str) -> str:
     else:
         path = folder / "mixed"
         path.mkdir()
-        for i, size in enumerate((8, 8, 9)):
+        for i, size in enumerate((8,) * 299 + (9,)):
             Image.fromarray(np.zeros((size, size), np.uint8)).save(path / f"{i}.png")
     return str(path)
 
@@ -159,7 +159,7 @@ def _write(folder: Path, kind: str) -> str:
         ("pickled", 3, "pickle"),
         ("text", 2, ".txt"),
         ("empty folder", 3, "image"),
-        ("mixed sizes", 3, "size"),
+        ("mixed sizes", 3, "9 x 9"),
     ],
 )
 def test_bad_samples_are_one_sentence_and_leave_nothing(

@@ -145,8 +145,8 @@ def test_the_batch_size_changes_no_score(batch_size: int, tmp_path: Path) -> Non
 
 
 def test_sums_alone_are_kept_where_they_serve_every_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    np.save(tmp_path / "mine.npy", digits(1, 900))
-    np.save(tmp_path / "real.npy", digits(2, 900))
+    for name, seed in (("mine", 1), ("real", 2)):
+        np.save(tmp_path / f"{name}.npy", GaussianSampler().sample(900, seed=seed).numpy())
     kept: list[type] = []
     see = Spaces.see
 
@@ -203,20 +203,36 @@ def test_unlike_shapes_are_refused(tmp_path: Path) -> None:
         genbench.score(tmp_path / "small.npy", reference=tmp_path / "large.npy")
 
 
-def test_labels_are_drawn_for_a_conditional_generator() -> None:
-    class Conditional:
-        name, classes = "conditional", 8
+class Conditional:
+    """Real digits of the class that is asked for; zeros are always drawn as ones."""
 
-        def __init__(self) -> None:
-            self.seen: list[Tensor] = []
+    name, classes = "conditional", 10
 
-        def sample(self, n: int, *, seed: int, labels: Tensor) -> Tensor:
-            self.seen.append(labels)
-            return GaussianSampler().sample(n, seed=seed)
+    def __init__(self) -> None:
+        self.asked: list[Tensor] = []
 
+    def sample(self, n: int, *, seed: int, labels: Tensor) -> Tensor:
+        self.asked.append(labels)
+        data = genbench.load_dataset("digits")
+        rng = np.random.default_rng(seed)
+        rows = [rng.choice(np.flatnonzero(data.train_labels == max(1, int(label)))) for label in labels]
+        return torch.from_numpy(data.train[rows])
+
+
+def test_a_conditional_generator_is_scored_class_by_class() -> None:
     model = Conditional()
-    genbench.score(model, make_benchmark(), device="cpu")
-    assert set(torch.cat(model.seen).tolist()) == set(range(8))
+    run = genbench.score(model, "digits", device="cpu")
+    labels = torch.cat(model.asked)[:599]
+    found = {s.label: s for s in run.by_class if s.metric == "coverage"}
+    assert set(found) == set(range(10))
+    for label, score in found.items():
+        assert score.split == "test"
+        assert score.n_generated == int((labels == label).sum())
+        assert score.n_reference == int((genbench.load_dataset("digits").test_labels == label).sum())
+        assert score.estimate is not None
+        assert (score.estimate.value < 0.1) == (label == 0)
+    assert Run.from_json(run.to_json()) == run
+    assert not genbench.score(GaussianSampler(), make_benchmark(), device="cpu").by_class
 
 
 def test_the_command_line_scores_against_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

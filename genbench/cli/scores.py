@@ -160,5 +160,8 @@ def _print_scores(run: Run, benchmark: Any, args: argparse.Namespace) -> None:
     n = run.scores[0].n_generated if run.scores else 0
     print(f"{run.sampler} on {against}, n = {n}\n")
     print(score_markdown(run.scores))
+    if run.by_class:
+        print("Class by class:\n")
+        print(score_markdown(run.by_class))
     if runs:
         print_tables(benchmark, runs, args.out)

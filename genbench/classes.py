@@ -1,0 +1,82 @@
+"""Scores class by class, for generators that are told which class to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.errors import ConvergenceError, SampleError
+from genbench.estimation import as_score, compute_estimate
+from genbench.evaluate import Evaluator
+from genbench.metrics.features import Features
+from genbench.randomness import derive_seed
+from genbench.records import Score
+from genbench.spaces import Keep, Seen, Space
+
+INPUTS = frozenset({"generated", "reference", "rng"})
+"""What a metric may need to be computed of one class alone."""
+
+
+def class_scores(
+    evaluator: Evaluator, seen: Mapping[Space, Seen], labels: NDArray[np.int64], *, seed: int
+) -> tuple[Score, ...]:
+    """Score every class of a conditional generator against the held-out samples of that class.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    seen : mapping
+        What its extractors saw of the generated samples.
+    labels : (n,) int64 array
+        The class that each of them was drawn for.
+    seed : int
+
+    Returns
+    -------
+    tuple of Score
+        The metrics of the benchmark's curve that compare with real samples, for every class that both sides have;
+        ``label`` is the class. Not part of a leaderboard: classes have fewer samples than the protocol's n.
+    """
+    data = evaluator.dataset
+    split = evaluator.splits[-1]
+    known = data.test_labels if split == "test" else data.train_labels
+    if known is None:
+        return ()
+    found = []
+    for spec in evaluator.benchmark.metrics:
+        metric, space = evaluator.metrics[spec.key], (spec.extractor, spec.layer)
+        generated = seen.get(space)
+        wanted = spec.key in evaluator.benchmark.curve and "reference" in metric.needs and metric.needs <= INPUTS
+        if not wanted or not isinstance(generated, Features):
+            continue
+        rows = evaluator.spaces.real_rows(split, len(data.split(split)))
+        rows = rows[: evaluator.spaces.most]
+        real = evaluator.spaces.real(space, split, Keep(len(rows)))
+        assert isinstance(real, Features)
+        for label in np.intersect1d(labels[: generated.n], known[rows]):
+            sides = {
+                "generated": generated.select(labels[: generated.n] == label),
+                "reference": real.select(known[rows] == label),
+            }
+            given = sides if "rng" not in metric.needs else {**sides, "rng": derive_seed(seed, "metrics")}
+            estimate, failure = None, None
+            try:
+                estimate = compute_estimate(metric, spec.options, given, seed=seed)
+            except (SampleError, ConvergenceError) as error:
+                failure = str(error)
+            found.append(
+                as_score(
+                    spec,
+                    metric,
+                    evaluator.spaces.extractors[spec.extractor],
+                    estimate,
+                    failure,
+                    split=split,
+                    n=sides["generated"].n,
+                    n_reference=sides["reference"].n,
+                    label=int(label),
+                )
+            )
+    return tuple(found)
