@@ -6,7 +6,9 @@ import copy
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from baselines.optimization import RECORDED
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -24,27 +26,48 @@ class EMA(Generic[Network]):
         The network to follow.
     decay : float
         In [0, 1); 0 keeps a plain copy of the weights.
+
+    Attributes
+    ----------
+    network : nn.Module
+        The averages, in eval mode.
+    updates : int
+        Calls of `update`; where updates are recorded and replayed, the device counts them instead.
     """
 
     def __init__(self, network: Network, decay: float) -> None:
         self.decay = decay
         self.updates = 0
         self.network: Network = copy.deepcopy(network).eval().requires_grad_(False)
+        device = next(network.parameters()).device
+        recorded = device.type in RECORDED
+        self._clock: Tensor | None = torch.zeros((), dtype=torch.float64, device=device) if recorded else None
 
     @torch.no_grad()
     def update(self, network: Network) -> None:
         """Move the averages towards the network's present weights."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(tuple(self.network.parameters()), tuple(network.parameters()), 1 - decay)
+        averages, weights = tuple(self.network.parameters()), tuple(network.parameters())
+        if self._clock is None:
+            decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+            torch._foreach_lerp_(averages, weights, 1 - decay)
+        else:
+            share = 1 - ((1 + self._clock) / (10 + self._clock)).clamp(max=self.decay)
+            steps = torch._foreach_sub(weights, averages)
+            torch._foreach_mul_(steps, share.float())
+            torch._foreach_add_(averages, steps)
+            self._clock += 1
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averages and how many updates they hold."""
-        return {"updates": self.updates, "network": self.network.state_dict()}
+        updates = self.updates if self._clock is None else int(self._clock)
+        return {"updates": updates, "network": self.network.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.updates = state["updates"]
+        if self._clock is not None:
+            self._clock.fill_(self.updates)
         self.network.load_state_dict(state["network"])

@@ -1,4 +1,4 @@
-"""What the baselines share: networks chosen by the shape of an event, optimizers, and samplers of trained networks.
+"""What the baselines share: networks chosen by the shape of an event, with and without labels.
 
 Images are tensors (n, C, H, W) in [-1, 1]; vectors are (n, d). Networks are those of the digits and ring experiments
 in the literature at this scale: multilayer perceptrons, and convolutions after DCGAN (arXiv:1511.06434).
@@ -6,7 +6,6 @@ in the literature at this scale: multilayer perceptrons, and convolutions after 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,7 +29,9 @@ def latent_width(event_shape: tuple[int, ...], chosen: int | None) -> int:
     return 64 if is_image(event_shape) else min(math.prod(event_shape), 64)
 
 
-def mlp(widths: Iterable[int], activation: Callable[[], nn.Module], *, batch_norm: bool = False) -> nn.Sequential:
+def mlp(
+    widths: Iterable[int], activation: Callable[[], nn.Module], *, batch_norm: bool = False, dropout: float = 0.0
+) -> nn.Sequential:
     """Linear layers of the given widths with an activation between them, none after the last."""
     widths = list(widths)
     layers: list[nn.Module] = []
@@ -38,26 +39,27 @@ def mlp(widths: Iterable[int], activation: Callable[[], nn.Module], *, batch_nor
         layers.append(nn.Linear(wide_in, wide_out))
         if i < len(widths) - 2:
             layers += [nn.BatchNorm1d(wide_out), activation()] if batch_norm else [activation()]
+            layers += _dropout(dropout)
     return nn.Sequential(*layers)
 
 
-def mlp_generator(event_shape: tuple[int, ...], latent: int, width: int) -> nn.Sequential:
+def mlp_generator(event_shape: tuple[int, ...], latent: int, width: int, *, dropout: float = 0.0) -> nn.Sequential:
     """Map z to an event: z-w-2w-d with batch normalization and tanh for images, z-w-w-w-d for vectors."""
     d = math.prod(event_shape)
     if is_image(event_shape):
-        body = mlp([latent, width, 2 * width, d], _leaky, batch_norm=True)
+        body = mlp([latent, width, 2 * width, d], _leaky, batch_norm=True, dropout=dropout)
         return nn.Sequential(*body, nn.Tanh(), nn.Unflatten(1, event_shape))
-    return mlp([latent, width, width, width, d], nn.ReLU)
+    return mlp([latent, width, width, width, d], nn.ReLU, dropout=dropout)
 
 
-def mlp_critic(event_shape: tuple[int, ...], width: int) -> nn.Sequential:
+def mlp_critic(event_shape: tuple[int, ...], width: int, *, dropout: float = 0.0) -> nn.Sequential:
     """Map an event to one number: d-2w-w-1 for images, d-w-w-w-1 for vectors. No batch normalization."""
     d = math.prod(event_shape)
     hidden = [2 * width, width] if is_image(event_shape) else [width, width, width]
-    return nn.Sequential(nn.Flatten(), *mlp([d, *hidden, 1], _leaky), nn.Flatten(0))
+    return nn.Sequential(nn.Flatten(), *mlp([d, *hidden, 1], _leaky, dropout=dropout), nn.Flatten(0))
 
 
-def conv_generator(event_shape: tuple[int, ...], latent: int, width: int) -> nn.Sequential:
+def conv_generator(event_shape: tuple[int, ...], latent: int, width: int, *, dropout: float = 0.0) -> nn.Sequential:
     """Map z to an image by transposed convolutions that double the size, with batch normalization and tanh."""
     channels, *_ = event_shape
     doublings, start = _doublings(event_shape)
@@ -65,18 +67,42 @@ def conv_generator(event_shape: tuple[int, ...], latent: int, width: int) -> nn.
     seed = (widths[0], *start)
     layers: list[nn.Module] = [nn.Linear(latent, math.prod(seed)), nn.Unflatten(1, seed)]
     for wide_in, wide_out in zip(widths, [*widths[1:], channels], strict=True):
-        layers += [nn.BatchNorm2d(wide_in), nn.ReLU(), nn.ConvTranspose2d(wide_in, wide_out, 4, stride=2, padding=1)]
+        layers += [nn.BatchNorm2d(wide_in), nn.ReLU(), *_dropout(dropout)]
+        layers += [nn.ConvTranspose2d(wide_in, wide_out, 4, stride=2, padding=1)]
     return dcgan_init(nn.Sequential(*layers, nn.Tanh()))
 
 
-def conv_critic(event_shape: tuple[int, ...], width: int) -> nn.Sequential:
-    """Map an image to one number by convolutions that halve the size. No batch normalization."""
+def conv_critic(
+    event_shape: tuple[int, ...], width: int, *, batch_norm: bool = False, dropout: float = 0.0
+) -> nn.Sequential:
+    """Map an image to one number by convolutions that halve the size.
+
+    Batch normalization, if any, is in all layers but the first, as in DCGAN.
+    """
     channels, *_ = event_shape
     doublings, start = _doublings(event_shape)
     widths = [channels, *(width * 2**i for i in range(doublings))]
     layers: list[nn.Module] = []
     for wide_in, wide_out in pairwise(widths):
-        layers += [nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1), _leaky()]
+        layers.append(nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1))
+        if batch_norm and len(layers) > 1:
+            layers.append(nn.BatchNorm2d(wide_out))
+        layers += [_leaky(), *_dropout(dropout)]
+    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(start), 1), nn.Flatten(0)))
+
+
+def deep_critic(event_shape: tuple[int, ...], width: int, *, dropout: float = 0.0) -> nn.Sequential:
+    """Map an image to one number by 3x3 convolutions and, between them, those that halve the size.
+
+    At 32x32 the seven convolutions of SN-GAN (arXiv:1802.05957, table 3). No batch normalization.
+    """
+    channels, *_ = event_shape
+    doublings, start = _doublings(event_shape)
+    widths = [width * 2**i for i in range(doublings + 1)]
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
+    for wide_in, wide_out in pairwise(widths):
+        layers += [nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
+        layers += [nn.Conv2d(wide_out, wide_out, 3, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
     return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(start), 1), nn.Flatten(0)))
 
 
@@ -105,20 +131,12 @@ def dcgan_init(network: nn.Sequential) -> nn.Sequential:
     return network
 
 
+def _dropout(rate: float) -> list[nn.Module]:
+    return [nn.Dropout(rate)] if rate else []
+
+
 def _leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
-
-
-def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam for all weights of a network, in one fused pass over them."""
-    return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """Make one step down the gradient of a loss."""
-    optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    optimizer.step()
 
 
 @contextmanager
@@ -131,34 +149,60 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-class LatentSampler:
-    """Samples of a network that maps z ~ N(0, I) to events, in model units.
-
-    Holds a copy of the network in eval mode, so that further training does not change it, nor it the training.
-    Latents are drawn on the CPU, so that a seed means the same z on every device.
+class LabelledGenerator(nn.Module):
+    """G(z, y), after Mirza & Osindero 2014 (arXiv:1411.1784): a learned embedding of the label stands beside z.
 
     Parameters
     ----------
-    name : str
-        Of the baseline.
-    network : nn.Module
-        Maps (n, latent) to (n, *event).
-    latent : int
-        Width of z.
-    device : torch.device
-        Where the network is.
+    body : nn.Module
+        Maps (n, latent + embedded) to events.
+    classes : int
+        How many labels there are.
+    embedded : int
+        Width of the embedding.
     """
 
-    def __init__(self, name: str, network: nn.Module, latent: int, device: torch.device) -> None:
-        self.name = name
-        self.latent = latent
-        self.device = device
-        self._network = copy.deepcopy(network).eval().requires_grad_(False)
+    def __init__(self, body: nn.Module, classes: int, embedded: int) -> None:
+        super().__init__()
+        self.body = body
+        self.labels = nn.Embedding(classes, embedded)
 
-    @torch.no_grad()
-    def sample(self, n: int, *, seed: int) -> Tensor:
-        """Draw n events: float32 of shape (n, *event), on the sampler's device."""
-        rng = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.latent, generator=rng).to(self.device)
-        samples: Tensor = self._network(z)
-        return samples
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Map (n, latent) and (n,) labels to events."""
+        events: Tensor = self.body(torch.cat([z, self.labels(labels)], dim=1))
+        return events
+
+
+class LabelledCritic(nn.Module):
+    """D(x, y), after the same: a learned picture of the label is one more channel; beside vectors stand numbers.
+
+    The projection of Miyato & Koyama (arXiv:1802.05637) lost most of the variety within each class at this scale.
+
+    Parameters
+    ----------
+    body : nn.Module
+        Maps events of the shape `labelled_shape` to values.
+    classes : int
+        How many labels there are.
+    event_shape : tuple of int
+        Without the label.
+    """
+
+    def __init__(self, body: nn.Module, classes: int, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.body = body
+        self._shape = (1, *event_shape[1:]) if is_image(event_shape) else (classes,)
+        self.labels = nn.Embedding(classes, math.prod(self._shape))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Map events and (n,) labels to (n,) values."""
+        values: Tensor = self.body(torch.cat([x, self.labels(labels).unflatten(1, self._shape)], dim=1))
+        return values
+
+
+def labelled_shape(event_shape: tuple[int, ...], classes: int) -> tuple[int, ...]:
+    """Shape of what the body of a `LabelledCritic` sees; without classes, of the event."""
+    if not classes:
+        return event_shape
+    first, *rest = event_shape
+    return (first + (1 if is_image(event_shape) else classes), *rest)

@@ -14,6 +14,18 @@ def check_positive(owner: str, **options: Any) -> None:
         _require(_is_number(value) and value > 0, owner, option, "a number above 0", value)
 
 
+def check_not_negative(owner: str, **options: Any) -> None:
+    """Refuse options that are not finite numbers of at least 0."""
+    for option, value in options.items():
+        _require(_is_number(value) and value >= 0, owner, option, "a number of at least 0", value)
+
+
+def check_flag(owner: str, **options: Any) -> None:
+    """Refuse options that are neither true nor false."""
+    for option, value in options.items():
+        _require(isinstance(value, bool), owner, option, "true or false", value)
+
+
 def check_fraction(owner: str, **options: Any) -> None:
     """Refuse options that are not numbers in [0, 1)."""
     for option, value in options.items():

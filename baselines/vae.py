@@ -1,19 +1,16 @@
-"""VAE: auto-encoding variational Bayes (Kingma & Welling 2014, arXiv:1312.6114).
+"""VAE: auto-encoding variational Bayes (Kingma & Welling 2014, arXiv:1312.6114), and β-VAE (Higgins et al. 2017).
 
 The evidence lower bound of eq. 3, in nats per event, is maximized with reparametrized latents (eq. 10):
 
     log p(x) >= E_q log p(x | z) - KL(q(z | x) ‖ N(0, I))          q(z | x) = N(m(x), diag s²(x)),  z = m + s ε
     KL = ½ Σ_j (m_j² + s_j² - 1 - log s_j²)                        appendix B
 
-The likelihood p(x | z) is normalized, so that the bound is one:
-
-    discretized-logistic   images of L levels: the mass of a logistic around the decoder's location that falls on the
-                           level, the two outer levels taking the tails (PixelCNN++, arXiv:1701.05517, section 2.1)
-    gaussian               N(x; location, σ² I)
-
-Both have one learned width for all pixels (σ-VAE, arXiv:2006.13202): fixing it at 1 makes the latents collapse at
-this scale. The KL enters with a weight that rises from 0 to 1 over the first fifth of the budget. ``recon`` and
-``kl`` are reported without that weight; recon + kl is the negative bound.
+The likelihood p(x | z) is normalized (`baselines.likelihoods`), so that the bound is one, and its width is learned
+(σ-VAE, arXiv:2006.13202): fixing it at 1 makes the latents collapse at this scale. The KL enters with a weight that
+rises from 0 to β over the first fifth of the budget. β above 1 is β-VAE: latents that are nearer to the prior, and to
+independence, for worse reconstructions; the loss is then below the bound. At a learned width, β and the width both
+set how much a latent may cost: compare β at one likelihood only. ``recon`` and ``kl`` are reported without the weight;
+recon + kl is the negative bound whatever β is.
 """
 
 from __future__ import annotations
@@ -22,103 +19,196 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from baselines.ema import EMA
-from baselines.networks import adam, descend, is_image, mlp
-from baselines.options import check_choice, check_count, check_fraction, check_positive
+from baselines.labels import class_count, one_hot, sample_labels
+from baselines.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian, Likelihood, kl_to_standard_normal
+from baselines.networks import is_image, mlp
+from baselines.optimization import Optimizer, OptimizerOptions
+from baselines.options import check_choice, check_count, check_flag, check_fraction, check_positive
+from baselines.unet import halvings
 from genbench.errors import UsageError
-
-WARM_UP = 0.2  # share of the budget over which the KL's weight rises
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAE:
-    """The recipe: multilayer perceptrons, Adam with a cosine schedule, averaged weights."""
+class VAE(OptimizerOptions):
+    """The recipe: multilayer perceptrons or convolutions, Adam with a cosine schedule, averaged weights."""
 
-    likelihood: str | None = None  # absent: "discretized-logistic" for images, "gaussian" for vectors
+    name: ClassVar[str] = "vae"
+
+    network: str = "mlp"  # or "conv", of images
+    likelihood: str | None = None  # absent: "discretized-logistic" for images, "gaussian" for vectors; or "bernoulli"
     levels: int = 256  # of the discretized logistic: how many values a pixel can have
+    beta: float = 1.0  # weight of the KL
+    kl_warmup: float = 0.2  # share of the budget over which that weight rises
     samples: str | None = None  # "mean": locations; "draw": from p(x | z). Absent: means of images, draws of vectors
     lr: float = 1e-3  # Adam
     ema: float = 0.998  # of all weights; 0: none
-    width: int | None = None  # absent: two hidden layers of 256 for images, three of 128 for vectors
+    width: int | None = None  # absent: two hidden layers of 256 for images, three of 128 for vectors; 32 channels
     latent: int | None = None  # absent: 16 for images, the data's own width for vectors
+    dropout: float = 0.0  # in the hidden layers
+    conditional: bool = False
+    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
+        self.check_optimization(self.name)
+        check_choice(self.name, "network", self.network, ("mlp", "conv"))
         if self.likelihood is not None:
-            check_choice("vae", "likelihood", self.likelihood, ("discretized-logistic", "gaussian"))
+            choices = ("discretized-logistic", "gaussian", "bernoulli")
+            check_choice(self.name, "likelihood", self.likelihood, choices)
         if self.samples is not None:
-            check_choice("vae", "samples", self.samples, ("mean", "draw"))
-        check_count("vae", least=2, levels=self.levels)
-        check_positive("vae", lr=self.lr)
-        check_fraction("vae", ema=self.ema)
+            check_choice(self.name, "samples", self.samples, ("mean", "draw"))
+        check_count(self.name, least=2, levels=self.levels)
+        check_positive(self.name, lr=self.lr, beta=self.beta)
+        check_fraction(self.name, ema=self.ema, dropout=self.dropout, kl_warmup=self.kl_warmup)
+        check_flag(self.name, conditional=self.conditional)
         for option in ("width", "latent"):
             if getattr(self, option) is not None:
-                check_count("vae", **{option: getattr(self, option)})
+                check_count(self.name, **{option: getattr(self, option)})
 
-    def build(self, event_shape: tuple[int, ...], *, device: torch.device, steps: int) -> VAETrainer:
-        """Make the network and its optimizer; ``steps`` sets the pace of warm-up and schedule."""
-        return VAETrainer(self, event_shape, device, steps)
+    def build(
+        self, event_shape: tuple[int, ...], *, device: torch.device, steps: int, classes: int | None = None
+    ) -> VAETrainer:
+        """Make the network and its optimizer; ``steps`` sets the pace of warm-up and schedule.
+
+        Raises
+        ------
+        UsageError
+            If an option is for images and events are vectors, or a conditional recipe is not told of classes.
+        """
+        if not is_image(event_shape):
+            for option, value in (("network", self.network), ("likelihood", self.likelihood)):
+                if value in ("conv", "discretized-logistic", "bernoulli"):
+                    raise UsageError(f"{self.name}: {option} {value!r} is for images, got vectors; choose another.")
+        known = class_count(self.name, conditional=self.conditional, classes=classes)
+        return VAETrainer(self, event_shape, device, steps, known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetaVAE(VAE):
+    """VAE with the weight of the KL at 4 (Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl)."""
+
+    name: ClassVar[str] = "beta-vae"
+    beta: float = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvVAE(VAE):
+    """VAE of convolutions."""
+
+    name: ClassVar[str] = "conv-vae"
+    network: str = "conv"
 
 
 class VAENetwork(nn.Module):
-    """Encoder, decoder and the learned width of the likelihood."""
+    """Encoder, decoder and the learned width of the likelihood; both are shown the class, (b, classes), if any."""
 
-    def __init__(self, event_shape: tuple[int, ...], latent: int, hidden: list[int]) -> None:
+    def __init__(self, recipe: VAE, event_shape: tuple[int, ...], latent: int, *, classes: int) -> None:
         super().__init__()
-        d = math.prod(event_shape)
         self.latent = latent
-        self.encoder = nn.Sequential(nn.Flatten(), *mlp([d, *hidden, 2 * latent], nn.ReLU))
-        self.decoder = nn.Sequential(*mlp([latent, *hidden[::-1], d], nn.ReLU), nn.Unflatten(1, event_shape))
+        self.features: nn.Module = nn.Flatten()
+        self.events: nn.Module = nn.Unflatten(1, event_shape)
+        if recipe.network == "conv":
+            self.features, self.events, deep = convolutions(event_shape, recipe.width or 32, recipe.dropout)
+            layers = [deep]
+        else:
+            deep = math.prod(event_shape)
+            layers = [deep, *([recipe.width or 256] * 2 if is_image(event_shape) else [recipe.width or 128] * 3)]
+        first, *rest = layers
+        self.encoder = mlp([first + classes, *rest, 2 * latent], nn.ReLU, dropout=recipe.dropout)
+        self.decoder = mlp([latent + classes, *layers[::-1]], nn.ReLU, dropout=recipe.dropout)
         self.log_width = nn.Parameter(torch.tensor(-1.0))
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z | x): (b, *event), (b, classes) -> twice (b, latent)."""
+        mean, log_var = self.encoder(torch.cat([self.features(x), code], dim=1)).chunk(2, dim=1)
+        return mean, log_var
+
+    def decode(self, z: Tensor, code: Tensor) -> Tensor:
+        """Location of p(x | z): (b, latent), (b, classes) -> (b, *event)."""
+        location: Tensor = self.events(self.decoder(torch.cat([z, code], dim=1)))
+        return location
+
+    def forward(self, batch: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, draw z, decode: location (b, *event), and mean and log variance (b, latent) of q(z | x)."""
-        mean, log_var = self.encoder(batch).chunk(2, dim=1)
+        mean, log_var = self.encode(batch, code)
         z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
-        return self.decoder(z), mean, log_var
+        return self.decode(z, code), mean, log_var
+
+
+def convolutions(
+    event_shape: tuple[int, ...], width: int, dropout: float = 0.0
+) -> tuple[nn.Sequential, nn.Sequential, int]:
+    """Convolutions from images to features (b, k), their mirror image, and k. Sides are halved down to 2, 4 or 7.
+
+    8x8: w - halve to 2w - halve to 2w; further halvings are to 4w. No batch normalization.
+    """
+    channels, *size = event_shape
+    count = halvings(min(size), math.gcd(*size), least=2, stop=4)
+    widths = [width, *([2 * width] * min(count, 2)), *([4 * width] * (count - 2))]
+    down: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Dropout(dropout)]
+    up: list[nn.Module] = [nn.Conv2d(width, channels, 3, padding=1)]
+    for wide, below in pairwise(widths):
+        down += [nn.Conv2d(wide, below, 4, stride=2, padding=1), nn.ReLU(), nn.Dropout(dropout)]
+        up[:0] = [nn.ConvTranspose2d(below, wide, 4, stride=2, padding=1), nn.ReLU(), nn.Dropout(dropout)]
+    lowest = (widths[-1], *(side >> count for side in size))
+    return (
+        nn.Sequential(*down, nn.Flatten()),
+        nn.Sequential(nn.ReLU(), nn.Unflatten(1, lowest), *up),
+        math.prod(lowest),
+    )
 
 
 class VAETrainer:
     """One gradient step on the bound a step."""
 
-    def __init__(self, recipe: VAE, event_shape: tuple[int, ...], device: torch.device, steps: int) -> None:
-        image = is_image(event_shape)
-        self.recipe = recipe
-        self.device = device
-        self.steps = steps
-        self.image = image
-        self.logistic = (recipe.likelihood or ("discretized-logistic" if image else "gaussian")) != "gaussian"
-        if self.logistic and not image:
-            raise UsageError("vae: likelihood 'discretized-logistic' is for images, got vectors; use 'gaussian'.")
-        self.draw = (recipe.samples or ("mean" if image else "draw")) == "draw"
-        latent = recipe.latent or (16 if image else math.prod(event_shape))
-        hidden = [recipe.width or 256] * 2 if image else [recipe.width or 128] * 3
-        self.network = VAENetwork(event_shape, latent, hidden).to(device)
+    recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
+
+    def __init__(
+        self, recipe: VAE, event_shape: tuple[int, ...], device: torch.device, steps: int, classes: int = 0
+    ) -> None:
+        self.recipe, self.device, self.steps, self.classes = recipe, device, steps, classes
+        self.image = is_image(event_shape)
+        kind = recipe.likelihood or ("discretized-logistic" if self.image else "gaussian")
+        likelihoods: dict[str, Likelihood] = {
+            "gaussian": Gaussian(),
+            "bernoulli": Bernoulli(),
+            "discretized-logistic": DiscretizedLogistic(recipe.levels),
+        }
+        self.likelihood = likelihoods[kind]
+        latent = recipe.latent or (16 if self.image else math.prod(event_shape))
+        self.network = VAENetwork(recipe, event_shape, latent, classes=classes).to(device)
         self.ema = EMA(self.network, recipe.ema)
-        self.adam = adam(self.network, recipe.lr, (0.9, 0.999))
+        self.optimizer = Optimizer(self.network, recipe.lr, recipe=recipe, steps=steps)
+        # Counted on the device, so that a step that is recorded and replayed there follows the warm-up, too.
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        self._updates = torch.zeros((), dtype=exact, device=device)
 
-    def step(self, batch: Tensor) -> Mapping[str, Tensor]:
-        """Update on a batch (b, *event); return ``loss``, ``recon`` and ``kl`` in nats per event."""
-        progress = min(1.0, self.ema.updates / self.steps)
-        self.adam.param_groups[0]["lr"] = self.recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
+    def step(self, batch: Tensor, labels: Tensor | None = None) -> Mapping[str, Tensor]:
+        """Update on a batch (b, *event), with the labels (b,) of a conditional one.
 
-        location, mean, log_var = self.network(batch)
-        recon = -self._log_likelihood(batch, location).mean()
+        Returns ``loss``, ``recon`` and ``kl`` in nats per event.
+        """
+        location, mean, log_var = self.network(batch, one_hot(labels, self.classes, like=batch))
+        recon = -self.likelihood.log_prob(batch, location, self.network.log_width).mean()
         kl = kl_to_standard_normal(mean, log_var).mean()
-        loss = recon + min(1.0, progress / WARM_UP) * kl
-        descend(self.adam, loss)
+        loss = recon + self._kl_weight() * kl
+        self.optimizer.descend(loss)
         self.ema.update(self.network)
         return {"loss": loss.detach(), "recon": recon.detach(), "kl": kl.detach()}
 
-    def _log_likelihood(self, x: Tensor, location: Tensor) -> Tensor:
-        if self.logistic:
-            return discretized_logistic(x, location, self.network.log_width, self.recipe.levels)
-        return gaussian(x, location, self.network.log_width)
+    def _kl_weight(self) -> Tensor | float:
+        """Return the weight of the KL in this update, and count it."""
+        progress = self._updates / self.steps
+        self._updates += 1
+        if not self.recipe.kl_warmup:
+            return self.recipe.beta
+        return (self.recipe.beta * (progress / self.recipe.kl_warmup).clamp(max=1)).float()
 
     def sampler(self) -> VAESampler:
         """Return a sampler of the averaged weights as they are now."""
@@ -126,88 +216,59 @@ class VAETrainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on."""
-        return {"network": self.network.state_dict(), "ema": self.ema.state_dict(), "adam": self.adam.state_dict()}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "updates": self._updates.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly from what `state_dict` returned."""
-        self.network.load_state_dict(state["network"])
-        self.ema.load_state_dict(state["ema"])
-        self.adam.load_state_dict(state["adam"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self._updates.copy_(state["updates"])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "ema": self.ema, "optimizer": self.optimizer}
 
 
 class VAESampler:
     """z ~ N(0, I) decoded: locations of p(x | z), or draws from it. Images are kept in [-1, 1].
 
-    Its density can be had too, in model units: it is a `genbench.metrics.likelihood.LatentModel`.
+    Its density can be had too, in model units: it is a `genbench.metrics.likelihood.LatentModel`. ``classes`` is their
+    number where the model is conditional, else None.
     """
 
-    name = "vae"
-
     def __init__(self, trainer: VAETrainer) -> None:
-        self.device = trainer.device
-        self._levels = trainer.recipe.levels if trainer.logistic else None
-        self._draw, self._image = trainer.draw, trainer.image
+        self.name, self.device, self.classes = trainer.recipe.name, trainer.device, trainer.classes or None
+        self._likelihood, self._image = trainer.likelihood, trainer.image
+        self._draw = (trainer.recipe.samples or ("mean" if trainer.image else "draw")) == "draw"
         self._network = copy.deepcopy(trainer.ema.network)
 
     @torch.no_grad()
-    def sample(self, n: int, *, seed: int) -> Tensor:
-        """Draw n events: float32 of shape (n, *event), on the sampler's device."""
+    def sample(self, n: int, *, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Draw n events, of the classes in ``labels`` (n,) if conditional: float32 (n, *event), on its device."""
         rng = torch.Generator().manual_seed(seed)
-        x: Tensor = self._network.decoder(torch.randn(n, self._network.latent, generator=rng).to(self.device))
+        z = torch.randn(n, self._network.latent, generator=rng).to(self.device)
+        location = self._network.decode(z, self._code(labels, z))
         if self._draw:
-            if self._levels is None:
-                noise = torch.randn(x.shape, generator=rng)
-            else:
-                noise = torch.logit(torch.rand(x.shape, generator=rng), eps=1e-7)
-            x = x + self._network.log_width.exp() * noise.to(self.device)
-            if self._levels is not None:
-                x = snap(x, self._levels)
+            x = self._likelihood.draw(location, self._network.log_width, rng)
+        else:
+            x = self._likelihood.mean(location)
         return x.clamp(-1, 1) if self._image else x
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x): (b, *event) -> twice (b, latent)."""
-        mean, log_var = self._network.encoder(x).chunk(2, dim=1)
-        return mean, log_var
+        return self._network.encode(x, self._code(labels, x))
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x | z) in nats, of a density or of levels: (b, *event), (b, latent) -> (b,)."""
-        location = self._network.decoder(z)
-        if self._levels is None:
-            return gaussian(x, location, self._network.log_width)
-        return discretized_logistic(x, location, self._network.log_width, self._levels)
+    def log_likelihood(self, x: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Log p(x | z) in nats, of a density or of levels: (b, *event), (b, latent) -> (b,).
 
+        Raises
+        ------
+        UsageError
+            If the likelihood is "bernoulli" and x has other values than -1 and 1.
+        """
+        self._likelihood.check(x)
+        return self._likelihood.log_prob(x, self._network.decode(z, self._code(labels, z)), self._network.log_width)
 
-def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_var)) ‖ N(0, I)) in nats, summed over the latents: (b, latent) -> (b,)."""
-    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(dim=1)
-
-
-def gaussian(x: Tensor, location: Tensor, log_width: Tensor) -> Tensor:
-    """Log density in nats of N(location, exp(log_width)² I), summed over the event: (b, *event) -> (b,)."""
-    standard = (x - location) * torch.exp(-log_width)
-    return -(0.5 * standard**2 + log_width + 0.5 * math.log(2 * math.pi)).flatten(1).sum(dim=1)
-
-
-def snap(x: Tensor, levels: int) -> Tensor:
-    """Move values to the nearest of ``levels`` values evenly spaced over [-1, 1]."""
-    return torch.round((x.clamp(-1, 1) + 1) * ((levels - 1) / 2)) * (2 / (levels - 1)) - 1
-
-
-def discretized_logistic(x: Tensor, location: Tensor, log_width: Tensor, levels: int) -> Tensor:
-    """Log mass in nats of the levels of x under a logistic, summed over the event: (b, *event) -> (b,).
-
-    With a, b the standardized upper and lower edges of a level, its mass is σ(a) - σ(b), which is
-    σ(a) σ(-b) (1 - exp(b - a)): its logarithm needs no difference of nearly equal numbers. The lowest level reaches
-    down to -∞ and keeps σ(a); the highest reaches up to ∞ and keeps σ(-b).
-    """
-    x = snap(x, levels)
-    half = 1 / (levels - 1)
-    inverse = torch.exp(-log_width)
-    below_top = logsigmoid((x + half - location) * inverse)
-    above_bottom = logsigmoid((location - x + half) * inverse)
-    inner = torch.log(-torch.expm1(-2 * half * inverse))
-    lowest, highest = x <= -1 + half, x >= 1 - half
-    log_mass = (
-        below_top.masked_fill(highest, 0.0) + above_bottom.masked_fill(lowest, 0.0) + (~(lowest | highest)) * inner
-    )
-    return log_mass.flatten(1).sum(dim=1)
+    def _code(self, labels: Tensor | None, like: Tensor) -> Tensor:
+        known = sample_labels(self.name, labels, n=len(like), classes=self.classes, device=self.device)
+        return one_hot(known, self.classes or 0, like=like)

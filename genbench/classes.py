@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.definitions import MetricSpec
 from genbench.errors import ConvergenceError, SampleError
 from genbench.estimation import as_score, compute_estimate
 from genbench.evaluate import Evaluator
@@ -39,44 +40,49 @@ def class_scores(
         The metrics of the benchmark's curve that compare with real samples, for every class that both sides have;
         ``label`` is the class. Not part of a leaderboard: classes have fewer samples than the protocol's n.
     """
-    data = evaluator.dataset
-    split = evaluator.splits[-1]
+    data, split = evaluator.dataset, evaluator.splits[-1]
     known = data.test_labels if split == "test" else data.train_labels
     if known is None:
         return ()
-    found = []
+    rows = evaluator.spaces.real_rows(split, len(data.split(split)))[: evaluator.spaces.most]
+    found: list[Score] = []
     for spec in evaluator.benchmark.metrics:
-        metric, space = evaluator.metrics[spec.key], (spec.extractor, spec.layer)
+        needs, space = evaluator.metrics[spec.key].needs, (spec.extractor, spec.layer)
         generated = seen.get(space)
-        wanted = spec.key in evaluator.benchmark.curve and "reference" in metric.needs and metric.needs <= INPUTS
+        wanted = spec.key in evaluator.benchmark.curve and "reference" in needs and needs <= INPUTS
         if not wanted or not isinstance(generated, Features):
             continue
-        rows = evaluator.spaces.real_rows(split, len(data.split(split)))
-        rows = rows[: evaluator.spaces.most]
         real = evaluator.spaces.real(space, split, Keep(len(rows)))
         assert isinstance(real, Features)
-        for label in np.intersect1d(labels[: generated.n], known[rows]):
+        drawn = labels[: generated.n]
+        for label in np.intersect1d(drawn, known[rows]):
             sides = {
-                "generated": generated.select(labels[: generated.n] == label),
+                "generated": generated.select(drawn == label),
                 "reference": real.select(known[rows] == label),
             }
-            given = sides if "rng" not in metric.needs else {**sides, "rng": derive_seed(seed, "metrics")}
-            estimate, failure = None, None
-            try:
-                estimate = compute_estimate(metric, spec.options, given, seed=seed)
-            except (SampleError, ConvergenceError) as error:
-                failure = str(error)
-            found.append(
-                as_score(
-                    spec,
-                    metric,
-                    evaluator.spaces.extractors[spec.extractor],
-                    estimate,
-                    failure,
-                    split=split,
-                    n=sides["generated"].n,
-                    n_reference=sides["reference"].n,
-                    label=int(label),
-                )
-            )
+            found.append(_class_score(evaluator, spec, sides, label=int(label), seed=seed))
     return tuple(found)
+
+
+def _class_score(
+    evaluator: Evaluator, spec: MetricSpec, sides: Mapping[str, Features], *, label: int, seed: int
+) -> Score:
+    """Score one class; a metric that cannot be computed of it is a failure that says why."""
+    metric = evaluator.metrics[spec.key]
+    given = sides if "rng" not in metric.needs else {**sides, "rng": derive_seed(seed, "metrics")}
+    estimate, failure = None, None
+    try:
+        estimate = compute_estimate(metric, spec.options, given, seed=seed)
+    except (SampleError, ConvergenceError) as error:
+        failure = str(error)
+    return as_score(
+        spec,
+        metric,
+        evaluator.spaces.extractors[spec.extractor],
+        estimate,
+        failure,
+        split=evaluator.splits[-1],
+        n=sides["generated"].n,
+        n_reference=sides["reference"].n,
+        label=label,
+    )

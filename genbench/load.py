@@ -15,23 +15,21 @@ from torch import Tensor
 
 from genbench.devices import resolve_device
 from genbench.errors import DeclarationError, UsageError
+from genbench.files import arrays, tars, tensors
+from genbench.files.conversion import ValueRange, as_events
+from genbench.files.detect import PROGRAM_SUFFIXES, WHY, check_trust, program_kind
+from genbench.files.images import FolderImages, ZipImages
+from genbench.files.limits import LIMITS, Limits
+from genbench.files.parsing import parsing
+from genbench.files.pixels import check_image_shape
 from genbench.protocols import Sampler
 from genbench.registry import SAMPLERS, unknown_name
-from genbench.sampling import arrays, tars, tensors
 from genbench.sampling.callables import Wishes, sampler_of
 from genbench.sampling.calls import CalledSampler, RowsSampler
-from genbench.sampling.conversion import (
-    ValueRange,
-    array_sampler,
-    as_events,
-    to_samples,
-)
+from genbench.sampling.conversion import array_sampler, as_array, to_samples
 from genbench.sampling.decoding import ImageSampler
-from genbench.sampling.detect import PROGRAM_SUFFIXES, WHY, check_trust, program_kind
 from genbench.sampling.files import FileSampler
-from genbench.sampling.images import FolderImages, ZipImages, check_image_shape
 from genbench.sampling.latents import parse_latent
-from genbench.sampling.limits import LIMITS, Limits
 from genbench.sampling.pipelines import PREFIX, PipelineCall, check_hub_name, is_pipeline, load_pipeline
 from genbench.sampling.programs import load_program
 from genbench.sampling.request import Request
@@ -182,7 +180,7 @@ def load_sampler(
 def _from_array(samples: NDArray[Any] | Tensor, request: Request) -> Sampler | FileSampler:
     request.refuse("an array", "args", "weights", "latent")
     name = request.name or "array"
-    return _stored(tensors.as_array(samples, request.limits, who=name), name, name, request)
+    return _stored(as_array(samples, request.limits, who=name), name, name, request)
 
 
 def _from_folder(path: Path, request: Request) -> Sampler | FileSampler:
@@ -194,7 +192,7 @@ def _from_folder(path: Path, request: Request) -> Sampler | FileSampler:
 
 def _from_file(path: Path, request: Request) -> Sampler | FileSampler:
     suffix, stem = _suffix(path)
-    with arrays.parsing(path):
+    with parsing(path):
         trained = is_checkpoint(path)
     if trained:
         request.refuse("a checkpoint of genbench", "args", "weights", "latent", "value_range", "layout")

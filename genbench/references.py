@@ -12,16 +12,16 @@ from torch import Tensor
 from genbench.benchmarks import check_spaces, metric_spec, with_options
 from genbench.definitions import Benchmark, Dataset
 from genbench.errors import SampleError, UsageError
+from genbench.files.arrays import read_named
+from genbench.files.images import FolderImages, ZipImages
+from genbench.files.limits import LIMITS, Limits
+from genbench.files.peek import shape_of_array, shape_of_images
+from genbench.files.tars import TarImages, is_gzip
 from genbench.load import ARRAYS, TARS, load_sampler
 from genbench.metrics.catalogue import read_catalogue
 from genbench.metrics.moments import Statistics
 from genbench.registry import METRICS
-from genbench.sampling.arrays import parsing
 from genbench.sampling.blocks import FiniteSampler
-from genbench.sampling.images import FolderImages, ZipImages
-from genbench.sampling.limits import LIMITS
-from genbench.sampling.peek import shape_of_array, shape_of_images
-from genbench.sampling.tars import TarImages, is_gzip
 
 BLOCK = 1024
 """Real samples that are read at a time."""
@@ -36,7 +36,7 @@ SPACES = {"images": "pca", "vectors": "identity"}
 """The extractor for metrics that name no space."""
 
 
-def read_statistics(path: Path, *, n: int | None) -> Statistics | None:
+def read_statistics(path: Path, *, n: int | None, limits: Limits = LIMITS) -> Statistics | None:
     """Read an .npz of ``mu`` and ``sigma``, and of ``n`` where it says so; None if the file is something else.
 
     Parameters
@@ -44,6 +44,8 @@ def read_statistics(path: Path, *, n: int | None) -> Statistics | None:
     path : Path
     n : int or None
         How many samples the statistics are of, where the file does not say.
+    limits : Limits
+        What the file may ask for.
 
     Raises
     ------
@@ -54,17 +56,17 @@ def read_statistics(path: Path, *, n: int | None) -> Statistics | None:
     """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
-    with parsing(path), np.load(path, allow_pickle=False) as archive:
-        if not {"mu", "sigma"} <= set(archive.files):
-            return None
-        mean, covariance = archive["mu"], archive["sigma"]
-        known = next((int(archive[key]) for key in ("n", "num_samples") if key in archive.files), n)
+    found = read_named(path, ("mu", "sigma"), counts=("n", "num_samples"), limits=limits)
+    if found is None:
+        return None
+    (mean, covariance), count = found
+    known = n if count is None else count
     if known is None:
         raise UsageError(f"{path}: holds mu and sigma, but not of how many samples; pass --reference-n.")
     return Statistics(known, mean, covariance)
 
 
-def event_shape_of(source: Any, *, layout: str | None = None) -> tuple[int, ...]:
+def event_shape_of(source: Any, *, layout: str | None = None, limits: Limits = LIMITS) -> tuple[int, ...]:
     """Find the shape of one sample in a folder, archive, array file or array: (C, H, W) or (d,).
 
     Raises
@@ -78,18 +80,18 @@ def event_shape_of(source: Any, *, layout: str | None = None) -> tuple[int, ...]
         return shape_of_array(source, layout, who="array")
     path = Path(source) if isinstance(source, (str, Path)) else Path("-")
     if path.is_dir():
-        return shape_of_images(FolderImages(path, limits=LIMITS))
+        return shape_of_images(FolderImages(path, limits=limits))
     suffix = ".tar.gz" if path.name.lower().endswith(".tar.gz") else path.suffix.lower()
     if path.is_file() and suffix == ".zip":
-        return shape_of_images(ZipImages(path, limits=LIMITS))
+        return shape_of_images(ZipImages(path, limits=limits))
     if path.is_file() and suffix in TARS:
         if is_gzip(path):
             raise UsageError(
                 f"{path}: a plain tar is expected for real samples, got a compressed one; gunzip it first."
             )
-        return shape_of_images(TarImages(path, limits=LIMITS))
+        return shape_of_images(TarImages(path, limits=limits))
     if path.is_file() and suffix in ARRAYS:
-        return shape_of_array(ARRAYS[suffix](path, LIMITS), layout, who=str(path))
+        return shape_of_array(ARRAYS[suffix](path, limits), layout, who=str(path))
     raise UsageError(
         f"reference: a folder, .zip or .tar of images, or one of {', '.join(ARRAYS)} expected, got {str(source)!r}; "
         "check the path."

@@ -6,27 +6,24 @@ scored; so a run that is killed at any moment, and started again, ends in the sa
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genbench import markdown, tables
 from genbench.atomic import check_writable, write_atomic
+from genbench.benchmarks import restrict
 from genbench.definitions import Benchmark, Budget
-from genbench.errors import DeclarationError, ProtocolError, SampleError, TrainingError, UsageError
+from genbench.errors import UsageError
+from genbench.jobs import Job, build_baseline, cell_name, check_recipes, is_done
 from genbench.progress import Progress
-from genbench.records import Run, Score
+from genbench.records import Run
 from genbench.registry import BASELINES
 from genbench.store import Store
 
 if TYPE_CHECKING:
-    from genbench.evaluate import Evaluator
-    from genbench.protocols import Baseline, Sampler
+    from genbench.training import Speed
 
 
 def run_benchmark(
@@ -37,8 +34,10 @@ def run_benchmark(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
     batch_size: int | None = None,
+    controls: bool = True,
+    speed: Speed | None = None,
 ) -> list[Run]:
-    """Train the benchmark's baselines over its seeds, score them, and write records and tables.
+    """Score the controls, train the benchmark's baselines over its seeds, score them, and write records and tables.
 
     Parameters
     ----------
@@ -54,6 +53,10 @@ def run_benchmark(
         None is silent.
     batch_size : int or None
         Samples that an extractor is given at a time; changes no score.
+    controls : bool
+        Score the controls too (see `genbench.controls`), once each; they are never ranked.
+    speed : Speed or None
+        How updates are computed; part of what a record says of its training.
 
     Returns
     -------
@@ -70,179 +73,99 @@ def run_benchmark(
     store = Store(out, benchmark.id)
     check_writable(store.folder)
     progress = progress or Progress(enabled=False)
-    store.runs()  # unlike records are refused before any work, not after it
-    pending = [(b, s) for b in benchmark.baselines for s in benchmark.seeds if not _done(store, benchmark, b, s)]
-    if pending:
-        job = _Job(benchmark, store, device=device, cache_folder=cache_folder, progress=progress, batch_size=batch_size)
+    runs = store.runs()  # unlike records are refused before any work, not after it
+    check_recipes(store, runs, benchmark, speed)
+    pending = [(b, s) for b in benchmark.baselines for s in benchmark.seeds if not is_done(store, benchmark, b, s)]
+    if pending or (controls and not _has_controls(runs)):
+        job = Job(
+            benchmark,
+            store,
+            device=device,
+            cache_folder=cache_folder,
+            progress=progress,
+            batch_size=batch_size,
+            speed=speed,
+        )
+        if controls:
+            # First: in seconds they show whether every score can be had, which else the end of a training would show.
+            job.score_controls()
         for index, (baseline, seed) in enumerate(pending, 1):
             job.train_and_score(baseline, seed, label=f"[{index}/{len(pending)}] {baseline} seed {seed}")
+            write_tables(store, benchmark, store.runs())
     runs = store.runs()
     write_tables(store, benchmark, runs)
     return runs
 
 
-def _done(store: Store, benchmark: Benchmark, baseline: str, seed: int) -> bool:
-    """Whether every record of a training exists, made by the recipe that the benchmark asks for now."""
-    steps = benchmark.evaluation_steps(baseline)
-    final = store.find(baseline, seed, steps[-1])
-    if final is None:
-        return False
-    wanted = _budget(benchmark.baselines[baseline])
-    if {key: final.recipe.get(key) for key in wanted} != wanted:
-        raise ProtocolError(
-            f"{store.path(baseline, seed, steps[-1])}: trained by another recipe than {benchmark.id} asks for now; "
-            "choose another --out or remove the record."
+def _has_controls(runs: Sequence[Run]) -> bool:
+    """Whether those that most data allow are there; which ones these data allow is not known before they are loaded."""
+    return set(tables.CONTROLS) - {"truth"} <= {run.sampler for run in runs if tables.is_control(run)}
+
+
+class Trained(NamedTuple):
+    """A trained baseline: its training state, its losses, and its records, the last one final."""
+
+    checkpoint: Path
+    losses: Path
+    runs: list[Run]
+
+
+def train_baseline(
+    benchmark: Benchmark,
+    baseline: str,
+    *,
+    seed: int,
+    out: Path,
+    options: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    **how: Any,
+) -> Trained:
+    """Train one baseline from one seed on a benchmark: what `run_benchmark` does for that cell, to the same bytes.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+    baseline : str
+        A registered name or ``module:attr``.
+    seed : int
+    out : Path
+        Results folder, as of `run_benchmark`.
+    options : mapping, optional
+        Of the recipe, in place of the benchmark's.
+    steps, batch : int, optional
+        In place of the benchmark's budget; needed where it has none for this baseline.
+    **how
+        ``device``, ``cache_folder``, ``progress``, ``batch_size``, ``speed``, as of `run_benchmark`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such baseline, or it has no such option.
+    UsageError
+        If the budget is not known, or an option has a wrong value.
+    ProtocolError
+        If ``out`` holds records of another protocol or recipe.
+    """
+    known = benchmark.baselines.get(baseline)
+    chosen = {**(known.options if known else {}), **(options or {})}
+    build_baseline(baseline, chosen)  # a typo is found before the data are loaded
+    steps = known.steps if steps is None and known else steps
+    batch = known.batch if batch is None and known else batch
+    if steps is None or batch is None:
+        raise UsageError(
+            f"train: {benchmark.id} has no budget for {baseline!r} (it has them for "
+            f"{', '.join(benchmark.baselines) or 'none'}); pass --steps and --batch."
         )
-    return final.failure is not None or all(store.find(baseline, seed, step) for step in steps)
-
-
-def _budget(budget: Budget) -> dict[str, Any]:
-    return {"steps": budget.steps, "batch": budget.batch, "overrides": dict(budget.options)}
-
-
-class _Job:
-    """What the trainings of one benchmark share."""
-
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        store: Store,
-        *,
-        device: str,
-        cache_folder: Path | None,
-        progress: Progress,
-        batch_size: int | None,
-    ) -> None:
-        from genbench.cache import FeatureCache
-        from genbench.evaluate import Evaluator
-
-        progress.say(f"{benchmark.id}: loading data, extractors and metrics")
-        self.benchmark = benchmark
-        self.store = store
-        self.progress = progress
-        self.evaluator: Evaluator = Evaluator(
-            benchmark, device=device, cache=FeatureCache(cache_folder), batch_size=batch_size
-        )
-        store.check_protocol(self.evaluator.protocol)
-        self._picture("real", self._real_samples())
-
-    def _real_samples(self) -> Any:
-        import torch
-
-        return torch.from_numpy(self.evaluator.dataset.test[: self.benchmark.n])
-
-    def train_and_score(self, name: str, seed: int, *, label: str) -> None:
-        """Train one baseline from one seed, scoring it at every stop that has no record yet."""
-        state = self.store.folder / "checkpoints" / name / f"seed{seed}.pt"
-        self._train(name, seed, state, label)
-        if not _done(self.store, self.benchmark, name, seed):
-            # The record of a stop was removed that the training state has passed: only a new training gets there again.
-            state.unlink(missing_ok=True)
-            self._train(name, seed, state, label)
-        write_tables(self.store, self.benchmark, self.store.runs())
-
-    def _train(self, name: str, seed: int, state: Path, label: str) -> None:
-        from genbench.training import train
-
-        budget, stops = self.benchmark.baselines[name], self.benchmark.evaluation_steps(name)
-        baseline = _build(name, budget.options)
-        recipe = {**_budget(budget), "options": _options(baseline)}
-        clock = time.perf_counter()
-        try:
-            with self.progress.bar(label, total=budget.steps) as bar:
-                for stop in train(
-                    baseline,
-                    self.evaluator.dataset,
-                    seed=seed,
-                    steps=budget.steps,
-                    batch=budget.batch,
-                    device=self.evaluator.device,
-                    stops=stops,
-                    checkpoint=state,
-                    progress=bar,
-                ):
-                    if self.store.find(name, seed, stop.step) is None:
-                        final = stop.step == stops[-1]
-                        run = self._score(name, stop.sampler, seed, stop.step, final=final, recipe=recipe, since=clock)
-                        self._log(name, seed, stop.history)
-                        self._keep(run, label)
-                    clock = time.perf_counter()
-        except TrainingError as error:
-            failed = self.evaluator.record(
-                name,
-                (),
-                seconds=time.perf_counter() - clock,
-                train_seed=seed,
-                step=stops[-1],
-                failure=str(error),
-                recipe=recipe,
-            )
-            self._keep(failed, label)
-
-    def _keep(self, run: Run, label: str) -> None:
-        self.store.write(run)
-        if run.final:
-            key = self.benchmark.primary
-            score = next((s for s in run.scores if s.key == key and s.split != "train" and s.estimate), None)
-            said = f"{key} = {score.estimate.value:.4g}" if score and score.estimate else f"failed: {run.failure}"
-            self.progress.say(f"{label}: {said} ({run.seconds:.0f} s)")
-
-    def _score(
-        self, name: str, sampler: Sampler, seed: int, step: int, *, final: bool, recipe: Mapping[str, Any], since: float
-    ) -> Run:
-        import torch
-
-        scores: tuple[Score, ...] = ()
-        failure = None
-        try:
-            blocks = list(self.evaluator.draw(sampler, seed=seed))
-            scores = self.evaluator.score(blocks, seed=seed, only=None if final else self.benchmark.curve)
-            if final:
-                self._picture(f"{name}-seed{seed}", torch.cat(blocks))
-        except SampleError as error:
-            failure = str(error)
-        return self.evaluator.record(
-            name,
-            scores,
-            seconds=time.perf_counter() - since,
-            train_seed=seed,
-            step=step,
-            final=final,
-            failure=failure,
-            recipe=recipe,
-        )
-
-    def _picture(self, name: str, samples: Any) -> None:
-        from genbench.grids import sample_grid
-
-        picture = sample_grid(samples, self.evaluator.dataset.train)
-        if picture is not None:
-            write_atomic(self.store.folder / "grids" / f"{name}.png", picture)
-
-    def _log(self, name: str, seed: int, history: Sequence[Mapping[str, float]]) -> None:
-        """Write the losses along training as CSV, one row for every 50 updates."""
-        text = pd.DataFrame(list(history)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_atomic(self.store.folder / "losses" / f"{name}-seed{seed}.csv", text.encode())
-
-
-def _build(name: str, options: Mapping[str, Any]) -> Baseline:
-    factory = BASELINES.load(name)
-    try:
-        baseline: Baseline = factory(**options)
-    except TypeError as error:
-        raise DeclarationError(f"baseline {name!r}: {error}; its options are its dataclass fields.") from error
-    return baseline
-
-
-def _options(baseline: Any) -> dict[str, Any]:
-    """Every option with its value: the recipe's identity. Tuples become lists, as JSON has it."""
-    if not dataclasses.is_dataclass(baseline) or isinstance(baseline, type):
-        raise DeclarationError(
-            f"baseline {type(baseline).__name__}: a dataclass expected, whose fields are its options."
-        )
-    options = dataclasses.asdict(baseline)
-    plain: dict[str, Any] = json.loads(json.dumps(options))
-    return plain
+    budget = Budget(steps=steps, batch=batch, options=chosen)
+    cell = restrict(replace(benchmark, baselines={baseline: budget}), seeds=(seed,))
+    runs = run_benchmark(cell, out=out, controls=False, **how)
+    folder, name = out / benchmark.id, cell_name(baseline)
+    return Trained(
+        folder / "checkpoints" / name / f"seed{seed}.pt",
+        folder / "losses" / f"{name}-seed{seed}.csv",
+        [run for run in runs if run.sampler == name and run.train_seed == seed],
+    )
 
 
 def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
@@ -258,12 +181,13 @@ def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
     ProtocolError
         If ``out`` holds records of another protocol.
     UsageError
-        If the name belongs to a baseline or cannot be a folder's name.
+        If the name belongs to a baseline or a control, or cannot be a folder's name.
     SetupError
         If ``out`` cannot be written to.
     """
-    if run.sampler in BASELINES.entries():
-        raise UsageError(f"{run.sampler!r} is the name of a baseline; choose another with --name.")
+    for kind, names in (("baseline", BASELINES.entries()), ("control", tables.CONTROLS)):
+        if run.sampler in names:
+            raise UsageError(f"{run.sampler!r} is the name of a {kind}; choose another with --name.")
     store = Store(out, benchmark.id)
     store.check_protocol(run.protocol)
     store.write(run)

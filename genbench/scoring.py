@@ -15,6 +15,7 @@ from genbench.classes import class_scores
 from genbench.definitions import SPLITS, Benchmark, Dataset
 from genbench.errors import UsageError
 from genbench.evaluate import Evaluator
+from genbench.files.limits import LIMITS
 from genbench.load import load_sampler
 from genbench.metrics.features import Features
 from genbench.protocols import Sampler
@@ -98,7 +99,7 @@ def score(
         Where the real data's features are kept.
     **source
         What `genbench.load_sampler` needs to know of the source: ``value_range``, ``layout``, ``args``, ``weights``,
-        ``latent``, ``trust_code``, ``workers``.
+        ``latent``, ``trust_code``, ``workers``, ``limits``.
 
     Returns
     -------
@@ -191,9 +192,11 @@ class _Chosen:
         n: int | None,
         declared: Mapping[str, Any],
     ) -> None:
-        known = {key: declared[key] for key in ("value_range", "layout") if declared.get(key) is not None}
-        self.statistics = read_statistics(Path(reference), n=reference_n)
-        shape = event_shape_of(sampler if self.statistics else reference, layout=known.get("layout"))
+        given = ("value_range", "layout", "limits")
+        known = {key: declared[key] for key in given if declared.get(key) is not None}
+        limits = declared.get("limits", LIMITS)
+        self.statistics = read_statistics(Path(reference), n=reference_n, limits=limits)
+        shape = event_shape_of(sampler if self.statistics else reference, layout=known.get("layout"), limits=limits)
         self.found = _sampler(sampler, declared, shape)
         self.splits = SPLITS if held_out is not None else ("reference",)
         if self.statistics is not None:

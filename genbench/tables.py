@@ -1,7 +1,8 @@
 """Records in, tables out: leaderboard, stability, generalization.
 
 Tables hold nothing that differs between two identical runs (no times, no dates), so that an interrupted and
-resumed run ends in the same bytes. A failed run is counted; it is never averaged and never ranked.
+resumed run ends in the same bytes. A failed run is counted; it is never averaged and never ranked. Controls
+(`genbench.controls`) stand below the models and are not ranked either.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from genbench.definitions import Benchmark
 from genbench.records import Better, Run, Score
 from genbench.stats.jackknife import GROUPS, half_width
 from genbench.stats.seeds import Spread, across_seeds, wilson_interval
+
+CONTROLS = ("real", "truth", "gaussian", "replay-noise", "replay")
+"""Names of `genbench.controls`, as the tables order them: from the best there is to the worst that looks like it."""
 
 LEADERBOARD_COLUMNS = [
     "benchmark", "quick", "metric", "split", "unit", "better", "model", "rank", "value", "debiased", "low", "high",
@@ -41,16 +45,29 @@ class Cell:
     model: str
     scores: tuple[Score, ...]
     failed: int
+    control: bool = False
+
+
+def is_control(run: Run) -> bool:
+    """Tell the record of a control from those of models."""
+    return "control" in run.recipe
+
+
+def controls_of(runs: Iterable[Run]) -> list[Run]:
+    """Return the records of controls, in the order of the tables."""
+    return sorted((run for run in runs if is_control(run)), key=lambda run: CONTROLS.index(run.sampler))
 
 
 def final_cells(runs: Iterable[Run], key: str, split: str | None) -> list[Cell]:
-    """Collect, for one metric and split, the final scores of every model."""
+    """Collect, for one metric and split, the final scores of every model in alphabetical order, then the controls'."""
     cells = []
     finals = [run for run in runs if run.final]
-    for model in sorted({run.sampler for run in finals}):
+    models = sorted({run.sampler for run in finals if not is_control(run)})
+    controls = [run.sampler for run in controls_of(finals)]
+    for model in [*models, *controls]:
         mine = [run for run in finals if run.sampler == model]
         found = [s for run in mine for s in run.scores if s.key == key and s.split == split and s.estimate is not None]
-        cells.append(Cell(model, tuple(found), failed=len(mine) - len(found)))
+        cells.append(Cell(model, tuple(found), failed=len(mine) - len(found), control=model in controls))
     return cells
 
 
@@ -76,7 +93,7 @@ def spread_of(cell: Cell) -> tuple[Spread, str]:
 
 
 def ranks(cells: Sequence[Cell], better: Better) -> dict[str, int]:
-    """Rank the models whose every run has a score.
+    """Rank the models whose every run has a score; controls are none.
 
     A model's rank is one more than the number of models that are better by Welch's t test (two-sided 5%, one pair at a
     time): models that the data cannot tell apart may share a rank. The unit is the training seed; a single run
@@ -86,7 +103,7 @@ def ranks(cells: Sequence[Cell], better: Better) -> dict[str, int]:
     for cell in cells:
         null = _mean_of(cell, "null")
         distance = _distance(better, null)
-        if cell.failed or not cell.scores or distance is None:
+        if cell.control or cell.failed or not cell.scores or distance is None:
             continue
         spread = across_seeds([distance(s.estimate.best) for s in cell.scores if s.estimate is not None])
         spreads[cell.model] = replace(spread, std_error=spread.std_error or _mean_of(cell, "std_error") or 0.0)
@@ -126,7 +143,7 @@ def _head(run: Run, score: Score, model: str) -> dict[str, Any]:
 
 
 def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
-    """Quality: one row a metric, split and model, best rank first; columns `LEADERBOARD_COLUMNS`.
+    """Quality: one row a metric, split and model, best rank first, then controls; columns `LEADERBOARD_COLUMNS`.
 
     ``value`` and ``debiased`` are means over the completed training seeds; ``low``, ``high`` and ``std_error``
     belong to the mean of the debiased scores where there are such, and ``interval`` says whether they cover fresh
@@ -136,7 +153,8 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
     for example in _metric_splits(runs):
         cells = final_cells(runs, example.key, example.split)
         rank = ranks(cells, example.better)
-        block = []
+        block: list[dict[str, Any]] = []
+        controls: list[dict[str, Any]] = []
         for cell in cells:
             row = _head(runs[0], example, cell.model)
             row |= {"seeds": len(cell.scores), "failed": cell.failed, "rank": rank.get(cell.model)}
@@ -146,8 +164,8 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
                 row |= {"low": spread.low, "high": spread.high, "std_error": spread.std_error}
                 row |= {"null": _mean_of(cell, "null"), "n_generated": example.n_generated}
                 row |= {"n_reference": example.n_reference}
-            block.append(row)
-        rows += sorted(block, key=lambda r: (r["rank"] is None, r["rank"] or 0, r["model"]))
+            (controls if cell.control else block).append(row)
+        rows += sorted(block, key=lambda r: (r["rank"] is None, r["rank"] or 0, r["model"])) + controls
     return _frame(rows, LEADERBOARD_COLUMNS)
 
 
@@ -156,9 +174,9 @@ def stability(runs: Sequence[Run]) -> pd.DataFrame:
 
     ``mean`` with its t interval, ``sd`` (unbiased), ``cv`` = sd / abs(mean), ``median``, ``best`` and ``worst`` are
     over the completed runs; ``failed`` has a Wilson interval. ``sampling_std_error`` is the mean standard error
-    within a run: an sd near it is noise of measurement. ``regret`` says how much worse, on average, the end of
-    training scores than its best checkpoint; being taken against a best of noisy scores, it is above zero even for a
-    stable run.
+    within a run: an sd near it is noise of measurement. A control is one draw: it has no interval here and no sd.
+    ``regret`` says how much worse, on average, the end of training scores than its best checkpoint; being taken against
+    a best of noisy scores, it is above zero even for a stable run.
     """
     rows = []
     for example in _metric_splits(runs):
@@ -264,7 +282,10 @@ def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 
 
 def primary_order(runs: Sequence[Run], benchmark: Benchmark) -> list[str]:
-    """Return the models, best first under the primary metric, unranked ones last."""
+    """Return the models, best first under the primary metric, unranked ones last; controls are none."""
+    runs = [run for run in runs if not is_control(run)]
+    if not runs:
+        return []
     table = leaderboard(runs)
     example = next((s for s in _metric_splits(runs) if s.key == benchmark.primary and s.split != "train"), None)
     if example is None:

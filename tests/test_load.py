@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from genbench.errors import SampleError, UnknownNameError, UsageError
+from genbench.files.limits import Limits
 from genbench.load import load_sampler, parse_args
 from genbench.protocols import Sampler
 from genbench.registry import SAMPLERS
 from genbench.sampling.blocks import FiniteSampler, draw_samples
-from genbench.sampling.limits import Limits
-from tests.sampling.conftest import encoded, everything, folder, npy, packed, pixels, refusal  # noqa: F401
+from tests.files.conftest import encoded, everything, folder, npy, packed, pixels, refusal  # noqa: F401
 
 PHOTO = (3, 4, 5)
 

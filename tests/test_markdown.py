@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from genbench.markdown import (
@@ -12,7 +14,8 @@ from genbench.markdown import (
     score_markdown,
     stability_markdown,
 )
-from tests.makers import make_benchmark, make_run, make_score
+from genbench.records import Run, Score
+from tests.makers import make_benchmark, make_estimate, make_run, make_score
 
 BENCHMARK = make_benchmark(name="digits", primary="fd@digits-cnn.pool", curve=("fd@digits-cnn.pool",))
 RUNS = [make_run("gan", s, 2.0 + s / 10) for s in range(3)] + [make_run("vae", s, 8.0 + s / 10) for s in range(3)]
@@ -46,9 +49,49 @@ def test_the_leaderboard_lists_the_best_model_first_and_real_data_last() -> None
     assert "quick" not in text.lower()
 
 
-def test_quick_tables_say_so() -> None:
-    from dataclasses import replace
+def label_test(value: float, p_value: float) -> Score:
+    """A score of the label test."""
+    estimate = make_estimate(value, debiased=None, null=0.5, extra={"p_value": p_value})
+    return make_score(split=None, metric="label_test", better="match", estimate=estimate)
 
+
+def with_label_test(run: Run, value: float, p_value: float) -> Run:
+    """The record with one score more."""
+    return replace(run, scores=(*run.scores, label_test(value, p_value)))
+
+
+REAL = make_run("real", None, 1.0, recipe={"control": "real samples that no score compares with"})
+REPLAY = make_run("replay", None, 0.1, recipe={"control": "training samples as they are"})
+
+
+def test_controls_are_below_the_models_in_italics_and_explained() -> None:
+    for table in (leaderboard_markdown, stability_markdown, generalization_markdown):
+        text = table([REPLAY, *RUNS, REAL], BENCHMARK)
+        assert text.index(" vae ") < text.index(" *real* ") < text.index(" *replay* ")
+        assert "Controls, not ranked: *real*, real samples that no score compares with; *replay*, training" in text
+
+
+def test_the_real_control_takes_the_place_of_the_score_of_real_data() -> None:
+    for table in (leaderboard_markdown, generalization_markdown):
+        assert "real data" in table(RUNS, BENCHMARK).replace("to real data", "").lower()
+        assert "real data" not in table([*RUNS, REAL], BENCHMARK).replace("to real data", "").lower()
+        assert "real data" in table([*RUNS, REPLAY], BENCHMARK).replace("to real data", "").lower()
+
+
+def test_the_verdict_on_memorization_corrects_for_the_number_of_seeds() -> None:
+    runs = [with_label_test(run, 0.5, p) for run, p in zip(RUNS, (0.02, 0.3, 0.9, 0.8, 0.9, 0.7), strict=True)]
+    text = generalization_markdown([*runs, with_label_test(REPLAY, 1.0, 1e-9)], BENCHMARK)
+    lines = {cells[2].strip(): [c.strip() for c in cells[3:6]]
+             for cells in (x.split("|") for x in text.splitlines() if x.startswith("| label_test"))}  # fmt: skip
+    assert lines == {"gan": ["0.5", "0.5", "0.06"], "vae": ["0.5", "0.5", "1"], "*replay*": ["1", "0.5", "1e-09"]}
+
+
+def test_a_label_test_that_failed_for_a_model_is_a_dash() -> None:
+    text = generalization_markdown([*RUNS, with_label_test(REPLAY, 1.0, 1e-9)], BENCHMARK)
+    assert "| label_test@digits-cnn.pool ≈ |      gan |                – |         – |       – |" in text
+
+
+def test_quick_tables_say_so() -> None:
     quick = replace(BENCHMARK, quick=True)
     for table in (leaderboard_markdown, stability_markdown, generalization_markdown):
         assert "digits@1-quick" in table(RUNS, quick)

@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 
 import genbench.run
-from genbench.definitions import Budget
+from genbench.definitions import Budget, MetricSpec
 from genbench.errors import DeclarationError, ProtocolError, SetupError, UsageError
+from genbench.evaluate import Evaluator
+from genbench.run import add_score, run_benchmark, train_baseline
 from genbench.scoring import score
-from genbench.run import add_score, run_benchmark
 from genbench.store import Store
+from genbench.tables import CONTROLS, is_control
+from genbench.training import Speed
 from tests.makers import GaussianSampler, make_benchmark
 
 TINY = """
@@ -50,21 +53,24 @@ def tables(folder: Path) -> dict[str, str]:
 
 def test_a_run_leaves_records_tables_pictures_and_losses(tmp_path: Path) -> None:
     runs = run_benchmark(make_benchmark(), out=tmp_path, device="cpu")
-    assert len(runs) == 2 * 2 * 2
-    assert sum(run.final for run in runs) == 4
+    controls = [run for run in runs if is_control(run)]
+    assert {run.sampler for run in controls} == set(CONTROLS)
+    assert all(run.final and run.train_seed is None for run in controls)
+    assert len(runs) - len(controls) == 2 * 2 * 2
+    assert sum(run.final for run in runs) - len(controls) == 4
     assert all(run.failure is None for run in runs)
     assert {run.recipe["options"]["n_critic"] for run in runs if run.sampler == "wgan-gp"} == {3}
     assert sorted(tables(tmp_path / "tiny@1")) == sorted(
         [f"{t}.{end}" for t in ("generalization", "leaderboard", "stability") for end in ("csv", "md")]
         + [f"{kind}/{m}-seed{s}.{end}" for kind, end in (("grids", "png"), ("losses", "csv"))
            for m in ("gan", "wgan-gp") for s in (0, 1)]
-        + ["grids/real.png"]
+        + [f"grids/{name}.png" for name in CONTROLS]
     )  # fmt: skip
 
 
 def test_along_training_only_the_curve_is_scored_and_at_the_end_everything(tmp_path: Path) -> None:
     benchmark = make_benchmark(seeds=(0,))
-    for run in run_benchmark(benchmark, out=tmp_path, device="cpu"):
+    for run in run_benchmark(benchmark, out=tmp_path, device="cpu", controls=False):
         wanted = {s.key for s in benchmark.metrics} if run.final else set(benchmark.curve)
         assert {s.key for s in run.scores} == wanted
 
@@ -76,7 +82,7 @@ def test_the_second_run_makes_nothing_and_changes_nothing(tmp_path: Path, monkey
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is left to do")
 
-    monkeypatch.setattr(genbench.run, "_Job", refuse)
+    monkeypatch.setattr(genbench.run, "Job", refuse)
     assert run_benchmark(make_benchmark(), out=tmp_path, device="cpu") == first
     assert tables(tmp_path) == before
 
@@ -93,7 +99,7 @@ def test_a_record_that_was_removed_is_made_again_to_the_same_numbers(tmp_path: P
 def test_an_interruption_at_any_moment_changes_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    benchmark = make_benchmark(checkpoints=3)
+    benchmark = make_benchmark(checkpoints=3, metrics=(MetricSpec(metric="fd", extractor="identity", layer="pool"),))
     run_benchmark(benchmark, out=tmp_path / "whole", device="cpu")
     for count in (1, 4):
         with monkeypatch.context() as patch:
@@ -229,7 +235,76 @@ def test_samples_from_outside_join_the_tables(tmp_path: Path) -> None:
     run_benchmark(benchmark, out=tmp_path, device="cpu")
     mine = score(GaussianSampler("mine"), benchmark, device="cpu")
     runs = add_score(mine, benchmark, out=tmp_path)
-    assert {run.sampler for run in runs} == {"gan", "wgan-gp", "mine"}
+    assert {run.sampler for run in runs} == {"gan", "wgan-gp", "mine", *CONTROLS}
     assert ",mine," in (tmp_path / "tiny@1" / "leaderboard.csv").read_text()
-    with pytest.raises(UsageError, match="--name"):
-        add_score(replace(mine, sampler="gan"), benchmark, out=tmp_path)
+    for taken in ("gan", "replay"):
+        with pytest.raises(UsageError, match="--name"):
+            add_score(replace(mine, sampler=taken), benchmark, out=tmp_path)
+
+
+def test_without_controls_there_are_none_and_a_later_run_adds_them(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    plain = run_benchmark(benchmark, out=tmp_path / "cut", device="cpu", controls=False)
+    assert not any(is_control(run) for run in plain)
+    run_benchmark(benchmark, out=tmp_path / "cut", device="cpu")
+    run_benchmark(benchmark, out=tmp_path / "whole", device="cpu")
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_samples_under_the_name_of_a_control_are_not_taken_for_it(tmp_path: Path) -> None:
+    benchmark = make_benchmark(seeds=(0,))
+    store = Store(tmp_path, benchmark.id)
+    store.write(replace(score(GaussianSampler("gaussian"), benchmark, device="cpu")))
+    with pytest.raises(ProtocolError, match="--no-controls"):
+        run_benchmark(benchmark, out=tmp_path, device="cpu")
+
+
+def test_a_record_of_another_recipe_is_refused_though_its_seed_is_not_asked_for(tmp_path: Path) -> None:
+    """Tables average over every seed in the folder."""
+    benchmark = make_benchmark(seeds=(0,))
+    train_baseline(benchmark, "gan", seed=7, out=tmp_path, options={"lr": 1e-3}, device="cpu")
+    with pytest.raises(ProtocolError, match=r"seed7-step0000020\.json: trained by another recipe"):
+        run_benchmark(benchmark, out=tmp_path, device="cpu")
+
+
+def test_one_cell_trained_alone_leaves_the_files_of_the_whole_run(tmp_path: Path) -> None:
+    benchmark = make_benchmark()
+    run_benchmark(benchmark, out=tmp_path / "whole", device="cpu")
+    trained = train_baseline(benchmark, "gan", seed=1, out=tmp_path / "one", device="cpu")
+    assert trained.checkpoint == tmp_path / "one" / "tiny@1" / "checkpoints" / "gan" / "seed1.pt"
+    assert [run.step for run in trained.runs] == [20, 40]
+    files = [trained.checkpoint, trained.losses, tmp_path / "one" / "tiny@1" / "grids" / "gan-seed1.png"]
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "whole" / file.relative_to(tmp_path / "one")).read_bytes()
+    whole = {(r.sampler, r.train_seed, r.step): r.scores for r in Store(tmp_path / "whole", "tiny@1").runs()}
+    for run in trained.runs:
+        assert run.scores == whole[run.sampler, run.train_seed, run.step]
+    mine = score(str(trained.checkpoint), benchmark, seed=1, device="cpu")
+    assert mine.scores == trained.runs[-1].scores
+
+
+def test_a_baseline_without_a_budget_needs_steps_and_batch(tmp_path: Path) -> None:
+    benchmark = make_benchmark()
+    with pytest.raises(UsageError, match=r"no budget for .vae.*--steps"):
+        train_baseline(benchmark, "vae", seed=0, out=tmp_path, device="cpu")
+    trained = train_baseline(benchmark, "vae", seed=0, out=tmp_path, steps=10, batch=8, device="cpu")
+    assert [run.step for run in trained.runs] == [5, 10]
+
+
+def test_a_recipe_in_bf16_is_another_recipe_and_its_scores_are_in_full_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def watch(self: Evaluator, *args: Any, **kwargs: Any) -> Any:
+        seen.append((torch.is_autocast_enabled("cpu"), torch.get_float32_matmul_precision()))
+        return see(self, *args, **kwargs)
+
+    see = Evaluator.see
+    monkeypatch.setattr(Evaluator, "see", watch)
+    benchmark = make_benchmark(seeds=(0,), baselines={"gan": Budget(steps=20, batch=16)})
+    runs = run_benchmark(benchmark, out=tmp_path, device="cpu", controls=False, speed=Speed(precision="bf16"))
+    assert {run.recipe["precision"] for run in runs} == {"bf16"}
+    assert set(seen) == {(False, "highest")}
+    with pytest.raises(ProtocolError, match="another recipe"):
+        run_benchmark(benchmark, out=tmp_path, device="cpu", controls=False)

@@ -253,3 +253,26 @@ def test_the_command_line_scores_against_a_folder(tmp_path: Path, capsys: pytest
     assert main([*command, "--set", "extractors.pca=3"]) == 2
     assert "extractors.NAME.OPTION=VALUE expected" in capsys.readouterr().err
     assert main([*command, "--set", "extractors.pcq.dims=3"]) == 2
+
+
+def test_limits_are_set_and_said_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = write_images(tmp_path / "mine", digits(1, 60))
+    command = ["score", str(mine), "--reference", str(mine), "--metric", "fd@identity.pool", "--no-cache"]
+    assert main([*command, "--limit", "members=60"]) == 0
+    assert main([*command, "--limit", "members=59"]) == 3
+    assert "at most 59 members are read, got 60" in capsys.readouterr().err
+    assert main([*command, "--limit", "member=59"]) == 2
+    assert "Did you mean 'members'" in capsys.readouterr().err
+
+
+def test_statistics_that_lie_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", GaussianSampler().sample(60, seed=2).numpy())
+    for wrong, said in (
+        ({"n": np.zeros(5000)}, "one number expected"),
+        ({"n": 100, "sigma": np.eye(3)}, "shapes"),
+        ({"n": 100, "sigma": np.array([[1.0, 2.0], [0.0, 1.0]])}, "symmetric"),
+        ({"n": 1}, "at least 2 samples"),
+    ):
+        np.savez(tmp_path / "stats.npz", **{"mu": np.zeros(2), "sigma": np.eye(2), **wrong})
+        with pytest.raises(SampleError, match=said):
+            genbench.score(tmp_path / "mine.npy", reference=tmp_path / "stats.npz")

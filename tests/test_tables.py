@@ -166,6 +166,36 @@ def test_a_gap_without_replicates_adds_the_variances() -> None:
     assert found["method"] == "sum of variances"
 
 
+def control(name: str, value: float) -> Run:
+    """The record of a control."""
+    return make_run(name, None, value, recipe={"control": "something known"})
+
+
+def test_controls_stand_below_the_models_and_change_no_rank() -> None:
+    models = trainings("gan", [5.0, 5.1]) + trainings("vae", [9.0, 9.1]) + [make_run("mine", None, 7.0)]
+    runs = [control("replay", 0.0), *models, control("real", 1.0), control("gaussian", 99.0)]
+    with_controls, alone = leaderboard(runs), leaderboard(models)
+    part = with_controls[with_controls["split"] == "test"]
+    assert list(part["model"]) == ["gan", "mine", "vae", "real", "gaussian", "replay"]
+    assert part["rank"].isna().tolist() == [False] * 3 + [True] * 3
+    assert part.iloc[:3].reset_index(drop=True).equals(alone[alone["split"] == "test"].reset_index(drop=True))
+    assert part.iloc[3]["interval"] == "samples"
+    assert primary_order(runs, make_benchmark(primary="fd@digits-cnn.pool")) == ["gan", "mine", "vae"]
+    for table in (stability, generalization):
+        assert list(table(runs)["model"].unique()) == ["gan", "mine", "vae", "real", "gaussian", "replay"]
+
+
+def test_samples_of_a_users_own_are_no_control_whatever_they_are_called() -> None:
+    table = leaderboard([make_run("real", None, 1.0), make_run("mine", None, 2.0)])
+    assert row(table, split="test", model="real")["rank"] == 1
+
+
+def test_controls_alone_make_tables_too() -> None:
+    runs = [control("real", 1.0), control("replay", 0.5)]
+    assert list(leaderboard(runs)["model"].unique()) == ["real", "replay"]
+    assert primary_order(runs, make_benchmark(primary="fd@digits-cnn.pool")) == []
+
+
 def test_row_order_of_the_records_does_not_matter() -> None:
     runs = trainings("gan", [1.0, 2.0]) + trainings("vae", [3.0, 4.0])
     for table in (leaderboard, stability, generalization):

@@ -34,7 +34,7 @@ _KEYS = {
     "data",
     "extractors",
 }
-_QUICK_KEYS = {"n", "seeds", "checkpoints", "metrics", "baselines", "data", "extractors"}
+_QUICK_KEYS = {"models", "n", "seeds", "checkpoints", "metrics", "baselines", "data", "extractors"}
 
 
 def benchmark_names() -> list[str]:
@@ -87,7 +87,9 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
     if quick:
         if not fast:
             raise UsageError(f"benchmark {who}: has no [quick] table, so it cannot be run with --quick.")
-        table = _merge(table, fast)
+        table = _merge(table, {key: value for key, value in fast.items() if key != "models"})
+        if "models" in fast:
+            table["baselines"] = _chosen(table["baselines"], fast["models"], who)
     if not table.get("baselines"):  # nothing is trained, so that neither seeds nor checkpoints mean anything
         table = {"baselines": {}, "seeds": [], "checkpoints": 1, **table}
     try:
@@ -117,6 +119,13 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
         raise DeclarationError(f"benchmark {who}: a value has the wrong type ({error}).") from error
     _check(benchmark, who)
     return benchmark
+
+
+def _chosen(baselines: Mapping[str, Any], models: Sequence[str], who: str) -> dict[str, Any]:
+    for name in models:
+        if name not in baselines:
+            raise unknown_name(f"baseline in {who} [quick] models", name, baselines)
+    return {name: baselines[name] for name in models}
 
 
 def _known_keys(table: Mapping[str, Any], known: set[str], who: str) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from genbench._version import __version__
-from genbench.cli import cache, extractor, runs, scores
+from genbench.cli import cache, extractor, runs, scores, train
 from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
 
 EPILOG = """\
@@ -17,6 +17,7 @@ examples:
   genbench run                                      train and score the baselines on digits
   genbench run --quick                              a small complete run in about a minute
   genbench run ring8 --baseline wgan-gp --seeds 0   one model, one seed, one benchmark
+  genbench train gan --benchmark digits --seed 7    one training, with a recipe of your own
   genbench score samples.npz --benchmark digits     score your own samples
   genbench score samples/ --reference real/         ... against real images of your own, with no benchmark
   genbench score my.models:make --benchmark digits  ... or a generator in Python
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"genbench {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     runs.add_parser(verbs)
+    train.add_parser(verbs)
     scores.add_parser(verbs)
     extractor.add_parser(verbs)
     listing = verbs.add_parser("list", help="list benchmarks, metrics, extractors, datasets and baselines")

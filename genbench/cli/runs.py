@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.cli.common import add_common, cache_folder, configured, positive, print_tables
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    from genbench.training import Speed
 
 
 def add_parser(verbs: Any) -> None:
@@ -17,8 +20,30 @@ def add_parser(verbs: Any) -> None:
     run.add_argument("--baseline", action="append", metavar="NAME", help="only this baseline; may be repeated")
     run.add_argument("--seeds", metavar="0,1,2", help="training seeds, in place of the benchmark's")
     run.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
+    run.add_argument("--no-controls", action="store_true", help="leave out the controls (real, replay, gaussian, ...)")
+    add_speed(run)
     add_common(run)
     run.set_defaults(call=_run)
+
+
+def add_speed(command: argparse.ArgumentParser) -> None:
+    """Add how updates are computed."""
+    command.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        default="float32",
+        help="of training: bf16 for products and convolutions; scores are never computed in it",
+    )
+    command.add_argument(
+        "--fast", action="store_true", help="on CUDA, train by recorded updates and TF32; scores stay as they are"
+    )
+
+
+def speed_of(args: argparse.Namespace) -> Speed:
+    """Return how updates are to be computed."""
+    from genbench.training import Speed
+
+    return Speed(precision=args.precision, fast=args.fast)
 
 
 def _seeds(text: str | None) -> tuple[int, ...] | None:
@@ -54,6 +79,8 @@ def _run(args: argparse.Namespace) -> int:
             cache_folder=cache_folder(args),
             progress=Progress(enabled=not args.quiet),
             batch_size=batch_size,
+            controls=not args.no_controls,
+            speed=speed_of(args),
         )
         print_tables(benchmark, runs, args.out)
         failed = failed or any(run.failure for run in runs)

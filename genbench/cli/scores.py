@@ -83,6 +83,13 @@ def _source_options(score: argparse.ArgumentParser) -> None:
     group.add_argument("--weights", metavar="FILE", help="state dict of a torch.nn.Module")
     group.add_argument("--latent", metavar="SHAPE", help="what a network takes: 128, 128:uniform, 3x8x8")
     group.add_argument("--trust-code", action="store_true", help="run a source that is a program")
+    group.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="what a file may ask for: pixels (64M an image), members (2M), expanded_bytes (64G), array_bytes (8G)",
+    )
     group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that decode image files")
 
 
@@ -98,6 +105,7 @@ def _score(args: argparse.Namespace) -> int:
             raise UsageError("score: --out is for benchmarks, whose records make tables; use --json > record.json.")
         check_writable(args.out)
     from genbench.cache import FeatureCache  # after the checks: these imports take seconds
+    from genbench.files.limits import parse_limits
     from genbench.load import parse_args
     from genbench.scoring import score
 
@@ -119,6 +127,7 @@ def _score(args: argparse.Namespace) -> int:
         latent=args.latent,
         trust_code=args.trust_code,
         workers=args.workers,
+        limits=parse_limits(args.limit),
     )
     _print_scores(run, against.get("benchmark"), args)
     failures = [s for s in run.scores if s.failure]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +13,13 @@ from genbench.data.files import Table, read_file
 from genbench.data.splits import class_numbers, declared, hold_out, row_digests, warn_of_overlap
 from genbench.definitions import Dataset, Standardization
 from genbench.errors import SampleError, UsageError
+from genbench.files.conversion import ValueRange, Wording, as_events, check_declaration, check_values, converted
+from genbench.files.peek import shape_of_array
 
 Layout = Literal["NCHW", "NHWC", "NHW"]
 
-VALUE_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-"""What images are stored in. Which one is declared, never guessed."""
-
-TOLERANCE = 1e-3
-"""How far values may lie outside a declared range, as a share of its width; rounding reaches no further."""
-
-COLOURS = (1, 3)
-"""Numbers of channels that tell an axis of channels from one of pixels."""
-
-CHUNK = 2**22
-"""Values converted at a time, so that a conversion takes little memory beside its result."""
+WORDING = Wording(layout="layout = '{}'", value_range="value_range = [{:g}, {:g}]")
+"""How a benchmark's table ``[data]`` declares them."""
 
 
 def array(
@@ -81,10 +73,10 @@ def array(
     Raises
     ------
     UsageError
-        If the splits, the range, the layout or the header are not declared and not clear, or the kind of file is
-        unknown.
+        If the splits, the range or the header are not declared and not clear, or the kind of file is unknown.
     SampleError
-        If the contents cannot be used: damaged, empty, not finite (row and column are named), or out of range.
+        If the contents cannot be used: damaged, empty, not finite, out of range, or images in a layout that is not
+        clear.
     SetupError
         If .parquet cannot be read for want of a package.
     """
@@ -92,13 +84,15 @@ def array(
     tables = [read_file(place, label=label, header=header) for place in places]
     if any((table.values.ndim == 2) != (tables[0].values.ndim == 2) for table in tables):
         raise SampleError("array: images in both files expected, or vectors in both; got one of each.")
-    if tables[0].values.ndim == 2:
-        _refuse_of_vectors(value_range, layout)
+    images = tables[0].values.ndim != 2
+    span = None if value_range is None else cast(ValueRange, tuple(value_range))
+    check_declaration(images=images, value_range=span, layout=layout)
+    if not images:
         values: list[NDArray[Any]] = [_vectors(table, str(place)) for table, place in zip(tables, places, strict=True)]
     else:
         if standardize:
             raise UsageError("array: standardize is for vectors, and these are images; leave it out.")
-        values = [_images(t.values, value_range, layout, str(p)) for t, p in zip(tables, places, strict=True)]
+        values = [_images(t.values, span, layout, str(p)) for t, p in zip(tables, places, strict=True)]
     return _assemble(values, tables, held_out, seed, standardize=standardize)
 
 
@@ -141,12 +135,6 @@ def _assemble(
     )
 
 
-def _refuse_of_vectors(value_range: Sequence[float] | None, layout: str | None) -> None:
-    for word, value in (("value_range", value_range), ("layout", layout)):
-        if value is not None:
-            raise UsageError(f"array: {word} is declared for images only, and these are vectors; leave it out.")
-
-
 def _vectors(table: Table, who: str) -> NDArray[np.float64]:
     rows = np.asarray(table.values, dtype=np.float64)
     bad = ~np.isfinite(rows)
@@ -176,49 +164,8 @@ def _float32(rows: NDArray[np.float64], standardization: Standardization | None)
     return found
 
 
-def _images(
-    stored: NDArray[Any], value_range: Sequence[float] | None, layout: Layout | None, who: str
-) -> NDArray[np.uint8]:
-    images = _channels_first(stored, layout, who)
-    if images.dtype == np.uint8 and value_range is None:
-        return np.ascontiguousarray(images)
-    if value_range is None:
-        raise UsageError(
-            f"{who}: {images.dtype} images need a declared range, and their values lie in "
-            f"[{images.min():g}, {images.max():g}]; declare value_range = [0, 1], [-1, 1] or [0, 255]."
-        )
-    low, high = value_range if len(value_range) == 2 else (math.nan, math.nan)
-    if (low, high) not in VALUE_RANGES:
-        raise UsageError(f"array: value_range [0, 1], [-1, 1] or [0, 255] expected, got {list(value_range)}.")
-    converted = np.empty(images.shape, dtype=np.uint8)
-    rows, slack = max(1, CHUNK // math.prod(images.shape[1:])), TOLERANCE * (high - low)
-    for start in range(0, len(images), rows):
-        chunk = images[start : start + rows].astype(np.float64)
-        if not (low - slack <= chunk.min() and chunk.max() <= high + slack):  # not so either where one is not a number
-            raise SampleError(
-                f"{who}: values in [{low:g}, {high:g}] expected, got [{chunk.min():g}, {chunk.max():g}] among images "
-                f"{start + 1} to {start + len(chunk)}; declare the range they are in, or repair them."
-            )
-        converted[start : start + rows] = np.rint(((chunk - low) / (high - low)).clip(0, 1) * 255)
-    return converted
-
-
-def _channels_first(stored: NDArray[Any], layout: Layout | None, who: str) -> NDArray[Any]:
-    """Read an array of images as (n, C, H, W), if there is exactly one way to, or one is declared."""
-    shape = stored.shape
-    if stored.ndim not in (3, 4):
-        raise SampleError(f"{who}: two axes (vectors), or three or four (images), expected, got shape {shape}.")
-    if layout is None and stored.ndim == 3:
-        layout = "NHW"
-    elif layout is None:
-        first, last = shape[1] in COLOURS, shape[3] in COLOURS
-        if first == last:
-            raise UsageError(
-                f"{who}: shape {shape} can be read as NCHW or as NHWC; declare layout = 'NCHW' or layout = 'NHWC'."
-            )
-        layout = "NCHW" if first else "NHWC"
-    if len(layout) != stored.ndim:
-        raise UsageError(f"{who}: layout {layout} does not fit an array of shape {shape}.")
-    if layout == "NHW":
-        return stored[:, None]
-    return stored if layout == "NCHW" else stored.transpose(0, 3, 1, 2)
+def _images(stored: NDArray[Any], value_range: ValueRange | None, layout: Layout | None, who: str) -> NDArray[np.uint8]:
+    event_shape = shape_of_array(stored, layout, who=who, wording=WORDING)
+    images = as_events(stored, event_shape, layout, who=who, wording=WORDING)
+    check_values(images, value_range, who=who, wording=WORDING)
+    return converted(images, value_range)

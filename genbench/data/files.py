@@ -1,40 +1,25 @@
-"""Reading arrays and tables that are not trusted: never a pickle, and no memory before a header is proved."""
+"""Tables of samples and their labels: text and .parquet, and arrays as `genbench.files` reads them."""
 
 from __future__ import annotations
 
 import csv
-import math
-import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from genbench.errors import GenbenchError, SampleError, SetupError, UsageError
+from genbench.errors import SampleError, SetupError, UsageError
+from genbench.files.arrays import read_labelled, read_npy
+from genbench.files.limits import LIMITS
+from genbench.files.parsing import parsing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_BYTES = 8 * 2**30
-"""Of one array, unpacked, and of a table's file."""
-
-KEYS = ("arr_0", "images", "samples")
-"""The arrays of an .npz that are taken to be the samples where it holds several."""
-
-LABELS = "labels"
-"""The array of an .npz that holds the labels, unless another is named."""
-
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-
-_HEADERS: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,7 @@ def read_file(path: Path, *, label: str | None, header: bool | None) -> Table:
     """
     readers: dict[str, Callable[[], Table]] = {
         ".npy": lambda: _read_npy(path, label),
-        ".npz": lambda: _read_npz(path, label),
+        ".npz": lambda: Table(*read_labelled(path, label=label, limits=LIMITS), ()),
         ".csv": lambda: _read_text(path, label, header),
         ".tsv": lambda: _read_text(path, label, header),
         ".parquet": lambda: _read_parquet(path, label),
@@ -83,74 +68,15 @@ def read_file(path: Path, *, label: str | None, header: bool | None) -> Table:
         )
     if header is not None and suffix not in SEPARATORS:
         raise UsageError(f"array: header is declared for .csv and .tsv only, and {path.name} is neither; leave it out.")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise SampleError(f"{path}: at most {MAX_BYTES:,} bytes are read, got {size:,}; save fewer samples.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return readers[suffix]()
-    except GenbenchError:
-        raise
-    except Exception as error:  # numpy, zipfile, zlib, ast and pandas raise some twenty types on damaged files
-        raise SampleError(
-            f"{path}: not readable as {suffix} ({str(error) or type(error).__name__}); write it anew."
-        ) from error
+    LIMITS.check("array_bytes", path.stat().st_size, who=str(path))
+    with parsing(path):
+        return readers[suffix]()
 
 
 def _read_npy(path: Path, label: str | None) -> Table:
     if label is not None:
         raise UsageError(f"array: {path.name} has no place for labels; save an .npz with an array {label!r} beside it.")
-    # A map has the size of the file: a header that declares more is refused before memory is taken.
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    _check(mapped.shape, mapped.dtype, who=str(path))
-    return Table(np.array(mapped), None, ())
-
-
-def _read_npz(path: Path, label: str | None) -> Table:
-    with zipfile.ZipFile(path) as archive:
-        keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-        if label is not None and label not in keys:
-            raise UsageError(f"array: {path.name} has no array {label!r}; it has {', '.join(sorted(keys)) or 'none'}.")
-        tag = label or (LABELS if LABELS in keys and len(keys) > 1 else None)
-        rest = [key for key in keys if key != tag]
-        samples = rest if len(rest) == 1 else [key for key in KEYS if key in rest]
-        if len(samples) != 1:
-            raise SampleError(
-                f"{path}: one array of samples expected, or exactly one named {', '.join(KEYS)}; got "
-                f"{', '.join(sorted(rest)) or 'none'}; save the samples as arr_0."
-            )
-        values = _member(archive, samples[0], who=f"{path} ({samples[0]})")
-        labels = None if tag is None else _member(archive, tag, who=f"{path} ({tag})")
-    if labels is not None and labels.shape != (len(values),):
-        raise SampleError(f"{path}: one label a sample, shape ({len(values)},), expected in {tag}, got {labels.shape}.")
-    return Table(values, labels, ())
-
-
-def _member(archive: zipfile.ZipFile, key: str, *, who: str) -> NDArray[Any]:
-    member = archive.getinfo(f"{key}.npy")
-    with archive.open(member) as file:
-        version = npy.read_magic(file)
-        if version not in _HEADERS:
-            raise SampleError(f"{who}: format version 1 or 2 expected, got {version[0]}; save a plain array.")
-        shape, _, dtype = _HEADERS[version](file)
-        _check(shape, dtype, who=who)
-        declared, held = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
-        if declared != held:
-            raise SampleError(f"{who}: its header declares {declared:,} bytes, but {held:,} follow; write it anew.")
-    with archive.open(member) as file:
-        # Read in chunks into pages that cost nothing until they are written: a lie of the archive takes no memory.
-        return np.asarray(npy.read_array(file, allow_pickle=False))
-
-
-def _check(shape: tuple[int, ...], dtype: np.dtype[Any], *, who: str) -> None:
-    if dtype.kind not in "buif":
-        raise SampleError(f"{who}: numbers expected, got {dtype}; save integers or floating-point values.")
-    if not shape or min(shape) < 1:
-        raise SampleError(f"{who}: holds no samples (shape {shape}); save some.")
-    size = math.prod(shape) * dtype.itemsize
-    if size > MAX_BYTES:
-        raise SampleError(f"{who}: at most {MAX_BYTES:,} bytes are read, got {size:,}; save fewer samples.")
+    return Table(read_npy(path), None, ())
 
 
 def _read_text(path: Path, label: str | None, header: bool | None) -> Table:

@@ -1,12 +1,10 @@
-"""A folder of images as a dataset. Files are data: sizes are checked from headers, before anything is unpacked."""
+"""A folder of images as a dataset, with classes where there are subfolders."""
 
 from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +15,10 @@ from numpy.typing import NDArray
 from genbench.data.splits import class_numbers, declared, hold_out, row_digests, warn_of_overlap
 from genbench.definitions import Dataset
 from genbench.errors import SampleError, UsageError
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-"""What PIL may recognise, whatever the suffix says; some of its other formats start programs."""
-
-CHANNELS = {"L": 1, "RGB": 3}
-"""Of PIL's modes."""
-
-MAX_PIXELS = 2**26
-"""Of one image: 8192 x 8192."""
-
-MAX_BYTES = 8 * 2**30
-"""Of all images of one place, unpacked."""
+from genbench.files.images import FolderImages
+from genbench.files.limits import LIMITS
+from genbench.files.peek import shape_of_images
+from genbench.files.pixels import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +64,8 @@ def folder(
     UsageError
         If the splits are not declared in one of the two ways, or a folder does not exist.
     SampleError
-        If there are no images, or one is damaged, too large, or of another size or mode than the first.
+        If there are no images, or one is damaged, too large, or of another size or mode than the first; or if a link
+        leads out of a folder.
     """
     places = declared("folder", path=path, train=train, test=test, held_out=held_out)
     if held_out is None:
@@ -123,91 +112,28 @@ def _order(digests: NDArray[np.bytes_]) -> NDArray[np.intp]:
 
 
 def _read(place: Path) -> Images:
-    paths = _paths(place)
-    classes = _classes(place, paths)
-    mode, size = _header(paths[0])
-    event = (CHANNELS[mode], size[1], size[0])
-    total = len(paths) * math.prod(event)
-    if total > MAX_BYTES:
-        raise SampleError(f"{place}: at most {MAX_BYTES:,} bytes of images are read, got {total:,}; keep fewer.")
-    pixels = np.empty((len(paths), *event), dtype=np.uint8)
-
-    def fill(row: int) -> None:
-        pixels[row] = _image(paths[row], mode, size, first=paths[0])
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():  # PIL decodes without Python's lock
-        from PIL import Image
-
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for _ in pool.map(fill, range(len(paths))):
-            pass
+    if not place.is_dir():
+        raise UsageError(f"folder: a folder of images expected, got {str(place)!r}; use the dataset 'array' for files.")
+    source = FolderImages(place, limits=LIMITS)
+    classes = _classes(place, source.names)
+    event_shape = shape_of_images(source)
+    LIMITS.check("array_bytes", len(source) * math.prod(event_shape), who=str(place))
+    pixels = decode(source, range(len(source)), event_shape, LIMITS, threads=os.cpu_count() or 1)
     return Images(pixels, classes)
 
 
-def _paths(place: Path) -> list[Path]:
-    if not place.is_dir():
-        raise UsageError(f"folder: a folder of images expected, got {str(place)!r}; use the dataset 'array' for files.")
-    found = [path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    paths = [path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts)]
-    if not paths:
-        raise SampleError(f"{place}: holds no images ({', '.join(sorted(SUFFIXES))}); check the path.")
-    return sorted(paths, key=lambda path: path.relative_to(place).as_posix())
-
-
-def _classes(place: Path, paths: Iterable[Path]) -> NDArray[np.str_] | None:
+def _classes(place: Path, names: Iterable[str]) -> NDArray[np.str_] | None:
     """Return the subfolder of each image, or None where all lie at the top."""
-    tops = [parts[0] if len(parts) > 1 else "" for parts in (path.relative_to(place).parts for path in paths)]
-    names = set(tops)
-    if names == {""}:
+    tops = [top if rest else "" for top, _, rest in (name.partition("/") for name in names)]
+    found = set(tops)
+    if found == {""}:
         return None
-    if "" in names:
+    if "" in found:
         raise SampleError(f"{place}: images either all in class subfolders or all at the top expected, got both.")
-    if "train" in names and names & {"test", "val", "valid", "validation"}:
-        other = sorted(names - {"train"})[0]
+    if "train" in found and found & {"test", "val", "valid", "validation"}:
+        other = sorted(found - {"train"})[0]
         raise UsageError(
             f"folder: the subfolders of {place} look like splits, not classes; declare them with "
             f"train = '{place / 'train'}' and test = '{place / other}'."
         )
     return np.array(tops)
-
-
-def _header(path: Path) -> tuple[str, tuple[int, int]]:
-    """Mode and (width, height) of the first image, which all others must have."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                mode, size = image.mode, image.size
-    except Exception as error:  # PIL raises a dozen types on damaged files
-        raise _damaged(path, error) from error
-    if mode not in CHANNELS:
-        raise SampleError(f"{path}: mode L or RGB expected, got {mode}; convert the images with image.convert('RGB').")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise SampleError(f"{path}: at most {MAX_PIXELS:,} pixels are read, got {size[0] * size[1]:,}; remove it.")
-    return mode, size
-
-
-def _image(path: Path, mode: str, size: tuple[int, int], *, first: Path) -> NDArray[np.uint8]:
-    """Read one image as (C, H, W)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            if (image.mode, image.size) != (mode, size):
-                raise SampleError(
-                    f"{path}: {mode}, {size[0]} x {size[1]} pixels, as in {first.name}, expected, got {image.mode}, "
-                    f"{image.size[0]} x {image.size[1]}; convert or resize all images alike, before."
-                )
-            pixels = np.asarray(image)
-    except SampleError:
-        raise
-    except Exception as error:
-        raise _damaged(path, error) from error
-    return pixels.reshape(size[1], size[0], CHANNELS[mode]).transpose(2, 0, 1)
-
-
-def _damaged(path: Path, error: Exception) -> SampleError:
-    return SampleError(f"{path}: not readable as an image ({str(error) or type(error).__name__}); write it anew.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from genbench.extractors.images import GREY, as_rgb, check_images, check_samples
 from genbench.extractors.modules import load_weights
 from genbench.extractors.taps import Tap, TappedNetwork
 from genbench.extractors.weight_files import file_sha256
+from genbench.files.extras import import_extra
 from genbench.registry import unknown_name
 
 
@@ -168,13 +168,7 @@ def timm_backbone(
     SetupError
         If timm is not installed or the weights are not of the model.
     """
-    try:
-        timm: Any = importlib.import_module("timm")
-        timm_data: Any = importlib.import_module("timm.data")
-    except (ImportError, RuntimeError, OSError) as error:
-        raise SetupError(
-            f'timm: the extractor needs the "timm" extra ({error}): pip install "genbench[timm]".'
-        ) from error
+    timm, timm_data = (import_extra(module, extra="timm", who="timm") for module in ("timm", "timm.data"))
     try:
         with torch.random.fork_rng(devices=[]):
             module = timm.create_model(model, pretrained=False)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.error
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from genbench.errors import SetupError, UsageError
+from genbench.errors import SampleError, SetupError, UsageError
+from genbench.files import tensors
+from genbench.files.limits import LIMITS
 
 BLOCK = 1 << 20
 
@@ -115,14 +116,14 @@ def check_digest(owner: str, sha256: str) -> str:
 
 
 def read_state(owner: str, path: Path) -> dict[str, Tensor]:
-    """Read a file of named tensors, as data: a pickle that holds anything else is refused, never run.
+    """Read a network's weights as `genbench.files.tensors.read_state`, also from files of an old torch.
 
     Parameters
     ----------
     owner : str
         Whose weights, for messages.
     path : Path
-        As ``torch.save(module.state_dict())`` writes it, or ``.safetensors`` (needs the package of that name).
+        An existing file.
 
     Returns
     -------
@@ -134,35 +135,10 @@ def read_state(owner: str, path: Path) -> dict[str, Tensor]:
     SetupError
         If the file cannot be read, or holds more than named tensors.
     """
-    if path.suffix == ".safetensors":
-        found = _read_safetensors(owner, path)
-    else:
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged or a forbidden file raises one of a dozen types
-            raise SetupError(
-                f"{owner}: plain tensors expected in {path}, got a file that is damaged or would have to be run "
-                f"({type(error).__name__}); save module.state_dict() alone."
-            ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        what = (
-            f"the keys {', '.join(sorted(map(str, found))[:5])}" if isinstance(found, Mapping) else type(found).__name__
-        )
-        raise SetupError(f"{owner}: named tensors expected in {path}, got {what}; save module.state_dict() alone.")
-    return {str(name): tensor for name, tensor in found.items()}
-
-
-def _read_safetensors(owner: str, path: Path) -> object:
     try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise SetupError(
-            f'{owner}: {path} needs the "safetensors" extra: pip install "genbench[safetensors]" ({error}).'
-        ) from error
-    try:
-        return load_file(path)
-    except Exception as error:  # its own error type, which is not public
-        raise SetupError(f"{owner}: cannot read {path} ({error}); get the file anew.") from error
+        return tensors.read_state(path, limits=LIMITS, legacy=True)
+    except (SampleError, UsageError) as error:
+        raise SetupError(f"{owner}: {error}") from error
 
 
 def _search(owner: str, published: Published, *, download: bool) -> Path:

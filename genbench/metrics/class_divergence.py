@@ -69,7 +69,7 @@ def kl_class(*, generated: Any, reference: Any) -> Estimate:
     n, m = ours.sizes
     seen, present = int((counts > 0).sum()), int((reference_counts > 0).sum())
     value = kl_of_shares(p, q)
-    bias = (seen - 1) / (2 * n) + (float((p / q)[counts > 0].sum()) - 1) / (2 * m)
+    bias = (seen - 1) / (2 * n) + (float((p[counts > 0] / q[counts > 0]).sum()) - 1) / (2 * m)
     notes = []
     if ((counts > 0) & (reference_counts == 0)).any():
         notes.append("a generated class is absent from the reference, whose counts are smoothed by 0.5")

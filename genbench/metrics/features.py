@@ -15,6 +15,9 @@ from genbench.errors import SampleError
 
 T = TypeVar("T")
 
+LARGEST = 1e30
+"""Beyond this the powers that scores sum, up to the sixth of a number, are not finite or leave no digits."""
+
 
 class Features:
     """An (n, d) table in float64, on any device, with a memory for derived quantities.
@@ -29,7 +32,7 @@ class Features:
     Raises
     ------
     SampleError
-        If the table is empty, not two-dimensional, or holds a value that is not finite.
+        If the table is empty, not two-dimensional, or holds a value that is not finite or beyond 1e30 in size.
     """
 
     __slots__ = ("__weakref__", "_beside", "_memory", "values")
@@ -44,6 +47,13 @@ class Features:
         if bad:
             raise SampleError(
                 f"features: {bad} of {tensor.shape[0]} rows are not finite; a score over them would be meaningless."
+            )
+        least, most = torch.aminmax(tensor)
+        largest = max(-float(least), float(most))
+        if largest > LARGEST:
+            raise SampleError(
+                f"features: numbers of at most {LARGEST:g} in size expected, got {largest:.3g}, the powers of which "
+                "cannot be summed; scale the features."
             )
         self.values: Tensor = tensor
         self._memory: dict[Hashable, Any] = {}

@@ -199,8 +199,8 @@ class Statistics:
     groups = 0
 
     def __init__(self, n: int, mean: Any, covariance: Any) -> None:
-        mean = torch.as_tensor(np.asarray(mean), dtype=torch.float64)
-        covariance = torch.as_tensor(np.asarray(covariance), dtype=torch.float64)
+        mean = torch.from_numpy(np.array(mean, dtype=np.float64))
+        covariance = torch.from_numpy(np.array(covariance, dtype=np.float64))
         check_moments(mean, covariance)
         if n < 2:
             raise SampleError(f"statistics: of at least 2 samples expected, got n = {n}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Literal, NamedTuple
 
@@ -49,7 +50,9 @@ def choose_solver(metric: str, solver: Literal["auto", "simplex", "assignment"],
     return solver
 
 
-def cost_to_transport(cost: Array, *, solver: Solver = "simplex", max_iterations: int = MAX_ITERATIONS) -> Transport:
+def cost_to_transport(
+    cost: Array, *, solver: Solver = "simplex", max_iterations: int = MAX_ITERATIONS, scale: float = 0.0
+) -> Transport:
     """Solve and certify the transport problem between uniform weights.
 
     Parameters
@@ -60,6 +63,8 @@ def cost_to_transport(cost: Array, *, solver: Solver = "simplex", max_iterations
         The second one for n = m.
     max_iterations : int
         Of the network simplex.
+    scale : float
+        Size of what the answer is added to, below whose rounding a gap says nothing; see Notes.
 
     Returns
     -------
@@ -75,14 +80,15 @@ def cost_to_transport(cost: Array, *, solver: Solver = "simplex", max_iterations
     Notes
     -----
     The gap is relative to the optimal cost, or to 1e-6 of the mean cost where that is larger: prices are of the order
-    of the mean cost, so that their rounding would else drown the optimum of two nearly equal sets.
+    of the mean cost, so that their rounding would else drown the optimum of two nearly equal sets. Costs that were
+    reduced by prices may be nothing but their rounding; ``scale`` is then that of the costs before.
     """
     if not np.isfinite(cost).all() or cost.min() < 0:
         raise SampleError("transport: finite costs >= 0 expected, got NaN, infinity or a negative cost.")
     n, m = cost.shape
     total, u, v = _assignment(cost) if solver == "assignment" else _simplex(cost, max_iterations)
     v = v + np.minimum(least_in_columns(cost, -u) - v, 0.0)
-    scale = max(total, 1e-6 * float(cost.mean()))
+    scale = max(scale, gap_scale(total, cost))
     gap = (total - float(u.mean() + v.mean())) / scale if scale > 0 else 0.0
     if not MIN_GAP < gap < MAX_GAP:
         raise ConvergenceError(
@@ -90,6 +96,11 @@ def cost_to_transport(cost: Array, *, solver: Solver = "simplex", max_iterations
             "scale the features to similar sizes, or pass a smaller n."
         )
     return Transport(total, u, v, gap)
+
+
+def gap_scale(total: float, cost: Array) -> float:
+    """Return what a duality gap is relative to: the optimal cost, or a small part of the mean cost."""
+    return max(total, 1e-6 * float(cost.mean()))
 
 
 def _assignment(cost: Array) -> tuple[float, Array, Array]:
@@ -107,9 +118,13 @@ def _simplex(cost: Array, max_iterations: int) -> tuple[float, Array, Array]:
 
     n, m = cost.shape
     a, b = np.full(n, 1 / n), np.full(m, 1 / m)
+    # The solver takes differences below 1e-15 for none, whatever the costs: small ones are scaled up, which is exact.
+    mean = float(cost.mean())
+    power = 1 - math.frexp(mean)[1] if 0 < mean < 1 else 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the status below says the same, and is looked at
-        plan, log = ot.emd(a, b, cost, numItermax=max_iterations, log=True, numThreads=1)
+        scaled = np.ldexp(cost, power) if power else cost
+        plan, log = ot.emd(a, b, scaled, numItermax=max_iterations, log=True, numThreads=1)
     if log["warning"] is not None or log["result_code"] != 1:
         raise ConvergenceError(
             f"transport: an optimal plan expected, the solver reports {log['warning']!r} (code {log['result_code']}) "
@@ -120,4 +135,5 @@ def _simplex(cost: Array, max_iterations: int) -> tuple[float, Array, Array]:
         raise ConvergenceError(
             f"transport: a plan that carries all weight expected, a sample lacks {missing:.2g} of its."
         )
-    return float((plan * cost).sum()), np.asarray(log["u"], np.float64), np.asarray(log["v"], np.float64)
+    u, v = (np.ldexp(np.asarray(log[side], np.float64), -power) for side in ("u", "v"))
+    return float((plan * cost).sum()), u, v

@@ -15,7 +15,7 @@ from genbench.metrics.assignment import Array, cost_to_assignment, solver_name
 from genbench.metrics.distances import check_widths, pairwise_distances
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.solvers import Solver, Transport, choose_solver, cost_to_transport
+from genbench.metrics.solvers import Solver, Transport, choose_solver, cost_to_transport, gap_scale
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, deletions, group_count, half_width, standard_error, too_few
@@ -163,6 +163,7 @@ def transport_to_replicates(cost: Array, solved: Transport, *, solver: Solver = 
     the same amount, so the answer is exact, and near-optimal prices make it quick. In few dimensions they do so only
     for scipy's solver, lapx's being slowed by the many reduced costs near zero.
     """
+    scale = gap_scale(solved.cost, cost)
     reduced = cost
     reduced -= solved.u[:, None]
     reduced -= solved.v[None, :]
@@ -174,7 +175,7 @@ def transport_to_replicates(cost: Array, solved: Transport, *, solver: Solver = 
         if rows.sum() == columns.sum():
             least = float(part[assign(part)].mean())
         else:
-            least = cost_to_transport(np.maximum(part, 0.0, out=part)).cost
+            least = cost_to_transport(np.maximum(part, 0.0, out=part), scale=scale).cost
         costs.append(max(0.0, least + shift))
         del part  # before the next one takes as much
     return costs

@@ -1,1 +1,1 @@
-"""From samplers and files to checked samples: drawing in seeded blocks, reading files that are not trusted."""
+"""From samplers and files to checked samples: drawing in seeded blocks, and samplers of whatever form a model has."""

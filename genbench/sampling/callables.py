@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import UsageError
+from genbench.files.limits import LIMITS, Limits
 from genbench.sampling.calls import (
     CalledSampler,
     ConditionalSampler,
@@ -23,7 +24,6 @@ from genbench.sampling.calls import (
     user_code,
 )
 from genbench.sampling.latents import parse_latent
-from genbench.sampling.limits import LIMITS, Limits
 from genbench.sampling.weights import load_weights
 
 FORMS = (

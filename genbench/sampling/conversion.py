@@ -1,8 +1,7 @@
-"""From arrays as people store them to samples: layouts, ranges and dtypes that are declared or unambiguous."""
+"""From arrays as people store them to samplers, and from what their code returns to samples."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
@@ -11,22 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genbench.errors import SampleError, UsageError
+from genbench.errors import SampleError
+from genbench.files.conversion import ValueRange, as_events, check_values, converted
+from genbench.files.limits import Limits
+from genbench.files.tensors import tensor_array
 from genbench.sampling.files import ArraySampler
-
-ValueRange = tuple[float, float]
-
-VALUE_RANGES: tuple[ValueRange, ...] = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-"""What images are stored in. Which one is declared, never guessed."""
-
-LAYOUTS = {"NCHW": "(n, C, H, W)", "NHWC": "(n, H, W, C)", "NHW": "(n, H, W)"}
-"""How arrays of images may lie; the last is for one channel."""
-
-TOLERANCE = 1e-3
-"""How far values may lie outside a declared range, as a share of its width; rounding reaches no further."""
-
-CHUNK = 2**22
-"""Values looked at a time, so that a check takes little memory beside its array."""
 
 
 def array_sampler(
@@ -54,7 +42,7 @@ def array_sampler(
     Returns
     -------
     ArraySampler
-        Whose rows are converted when they are asked for. O(n d) in time, `CHUNK` values in memory.
+        Whose rows are converted when they are asked for. O(n d) in time, a few million values in memory.
 
     Raises
     ------
@@ -68,147 +56,24 @@ def array_sampler(
     return ArraySampler(name, events, partial(to_samples, value_range=value_range))
 
 
-def check_declaration(event_shape: tuple[int, ...], value_range: ValueRange | None, layout: str | None) -> None:
-    """Refuse a range or a layout that does not exist, or is declared for vectors.
-
-    Raises
-    ------
-    UsageError
-        Naming those that do.
-    """
-    if len(event_shape) != 3 and (value_range is not None or layout is not None):
-        raise UsageError(
-            "samples: a value range and a layout are declared for images only, and these are vectors; leave them out."
-        )
-    if value_range is not None and tuple(value_range) not in VALUE_RANGES:
-        raise UsageError(
-            f"samples: value range (0, 1), (-1, 1) or (0, 255) expected, got {value_range}; declare one of those."
-        )
-    if layout is not None and layout not in LAYOUTS:
-        raise UsageError(f"samples: layout {', '.join(LAYOUTS)} expected, got {layout!r}; declare one of those.")
-
-
-def as_events(array: NDArray[Any], event_shape: tuple[int, ...], layout: str | None, *, who: str) -> NDArray[Any]:
-    """See an array as (n, *event_shape), without copying it, if there is exactly one way to.
-
-    Raises
-    ------
-    SampleError
-        If there is none, or more than one.
-    """
-    if len(event_shape) == 3:
-        return _channels_first(array, event_shape, layout, who=who)
-    if array.shape[1:] != event_shape:
-        expected = f"(n, {', '.join(map(str, event_shape))})"
-        raise SampleError(f"{who}: vectors of shape {expected} expected, got {array.shape}; save that shape.")
-    if array.dtype.kind not in "uif":
-        raise SampleError(f"{who}: integers or floating-point values expected, got {array.dtype}; convert them.")
-    return array
-
-
-def _channels_first(array: NDArray[Any], event_shape: tuple[int, ...], layout: str | None, *, who: str) -> NDArray[Any]:
-    channels, height, width = event_shape
-    shapes: dict[str, tuple[int, ...]] = {"NCHW": (channels, height, width), "NHWC": (height, width, channels)}
-    if channels == 1:
-        shapes["NHW"] = (height, width)
-    allowed = shapes if layout is None else {layout: shapes[layout]} if layout in shapes else {}
-    fitting = [name for name, shape in allowed.items() if array.shape[1:] == shape]
-    if not fitting:
-        expected = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in (allowed or shapes).values())
-        declared = "" if layout is None else f" in the declared layout {layout}"
-        raise SampleError(
-            f"{who}: images of {channels} channel{'s' * (channels > 1)} and {height} x {width} pixels{declared}, of "
-            f"shape {expected}, expected, got shape {array.shape}; save one of those shapes."
-        )
-    if len(fitting) > 1:
-        readings = " or ".join(LAYOUTS[name] for name in fitting)
-        options = " or ".join(f"--layout {name}" for name in fitting)
-        raise SampleError(f"{who}: shape {array.shape} can be read as {readings}; pass {options}.")
-    if fitting == ["NHWC"]:
-        return array.transpose(0, 3, 1, 2)
-    return array[:, None] if fitting == ["NHW"] else array
-
-
-def check_values(events: NDArray[Any], value_range: ValueRange | None, *, who: str) -> None:
-    """Prove that values are finite, and images in their declared range. uint8 images need no declaration and no look.
-
-    Raises
-    ------
-    UsageError
-        If images need a range and none is declared; the message names the readings.
-    SampleError
-        If values are not finite, or out of range.
-    """
-    if events.ndim != 4:
-        _extremes(events, who)
-        return
-    if events.dtype == np.uint8 and value_range is None:
-        return
-    lowest, highest = _extremes(events, who)
-    if value_range is None:
-        raise UsageError(_undeclared(events.dtype, lowest, highest, who))
-    low, high = value_range
-    slack = TOLERANCE * (high - low)
-    if lowest < low - slack or highest > high + slack:
-        raise SampleError(
-            f"{who}: values in the declared range [{low:g}, {high:g}] expected, got [{lowest:.6g}, {highest:.6g}]; "
-            "declare the range they are in, or clip them."
-        )
-
-
 def to_samples(events: NDArray[Any], value_range: ValueRange | None = None) -> Tensor:
-    """Convert checked events to samples.
+    """Make a tensor of `converted` events: uint8 (k, C, H, W) or float32 (k, d), with no reference to their file."""
+    return torch.from_numpy(converted(events, value_range))
 
-    Parameters
-    ----------
-    events : (k, C, H, W) or (k, d) array
-        Images uint8, or in the declared range; vectors of any real dtype.
-    value_range : (float, float) or None
-        What black and white are stored as; mapped to 0 and 255 by rounding.
 
-    Returns
-    -------
-    Tensor
-        uint8 (k, C, H, W) or float32 (k, d), holding no reference to the array's file. O(k d).
+def as_array(found: Any, limits: Limits, *, who: str) -> NDArray[Any]:
+    """See what a user's code returned as an array: a tensor, a numpy array, or anything that numpy can read as one.
+
+    Raises
+    ------
+    SampleError
+        If it is no array of real numbers.
     """
-    if events.ndim != 4:
-        with np.errstate(over="ignore"):  # what float32 cannot hold has been refused by `check_values`
-            return torch.from_numpy(np.array(events, dtype=np.float32, order="C"))
-    if events.dtype == np.uint8 and value_range is None:
-        return torch.from_numpy(np.array(events, order="C"))
-    low, high = value_range or (0.0, 255.0)
-    unit = (events.astype(np.float64) - low) / (high - low)
-    return torch.from_numpy(np.ascontiguousarray(np.rint(unit.clip(0, 1) * 255).astype(np.uint8)))
-
-
-def _undeclared(dtype: np.dtype[Any], lowest: float, highest: float, who: str) -> str:
-    # Values that all lie in [0, 1] would be black on [0, 255]; nobody means that.
-    likely = [r for r in VALUE_RANGES if r[0] <= lowest and highest <= r[1] and not (r[1] == 255 and highest <= 1)]
-    found = f"{who}: {dtype} images need a declared range; values lie in [{lowest:.2f}, {highest:.2f}]"
-    if not likely:
-        return f"{found}, which is none of [0, 1], [-1, 1] and [0, 255]; rescale them to one of those."
-    readings = " or ".join(f"[{low:g}, {high:g}]" for low, high in likely)
-    options = " or ".join(f"--value-range {low:g} {high:g}" for low, high in likely)
-    return f"{found}: {readings}? pass {options}."
-
-
-def _extremes(array: NDArray[Any], who: str) -> tuple[float, float]:
-    """Return the least and the greatest value, and refuse any that are not finite; vectors are seen as float32."""
-    bad, lowest, highest = 0, math.inf, -math.inf
-    for rows in _chunks(array):
-        chunk = array[rows]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is counted
-            chunk = chunk if chunk.ndim == 4 else chunk.astype(np.float32)
-            bad += int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
-            lowest, highest = min(lowest, float(chunk.min())), max(highest, float(chunk.max()))
-    if bad:
-        raise SampleError(
-            f"{who}: {bad} of {len(array)} samples are not finite; a score over them would be meaningless."
-        )
-    return lowest, highest
-
-
-def _chunks(array: NDArray[Any]) -> list[slice]:
-    """Cut an array into slices of whole rows of about `CHUNK` values."""
-    rows = max(1, CHUNK // math.prod(array.shape[1:]))
-    return [slice(start, start + rows) for start in range(0, len(array), rows)]
+    if isinstance(found, Tensor):
+        return tensor_array(found.contiguous(), limits, who=who)
+    if not hasattr(found, "__array__"):
+        raise SampleError(f"{who}: a torch tensor or a numpy array expected, got {type(found).__name__}; return one.")
+    array: NDArray[Any] = np.asarray(found)
+    if array.dtype.kind not in "buif" or array.ndim < 1:
+        raise SampleError(f"{who}: an array of numbers expected, got {array.dtype} {array.shape}; return numbers.")
+    return array

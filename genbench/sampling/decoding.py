@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SetupError, UsageError
+from genbench.files.images import ImageSource
+from genbench.files.limits import Limits
+from genbench.files.pixels import check_image_shape, decode
 from genbench.sampling.files import FileSampler
-from genbench.sampling.images import ImageSource, check_image_shape, decode
-from genbench.sampling.limits import Limits
 from genbench.sampling.workers import decode_rows, prepare
 
 TASKS = 4

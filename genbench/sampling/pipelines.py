@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from genbench.errors import SampleError, SetupError, UsageError
+from genbench.files.extras import import_extra
 from genbench.randomness import derive_seed
-from genbench.sampling.extras import import_extra
 
 PREFIX = "hf:"
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.sampling.arrays import parsing
+from genbench.files.detect import EXPORTED, ONNX, TORCHSCRIPT
+from genbench.files.extras import import_extra
+from genbench.files.parsing import parsing
 from genbench.sampling.calls import LatentCall, evaluating
-from genbench.sampling.detect import EXPORTED, ONNX, TORCHSCRIPT
-from genbench.sampling.extras import import_extra
 from genbench.sampling.latents import Latent
 
 Forward = Callable[[Tensor], Any]
@@ -23,14 +23,14 @@ ONNX_TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, 
 
 
 def load_program(path: Path, kind: str, latent: Latent, *, device: torch.device) -> LatentCall:
-    """Load a program that maps latents to samples. It may do anything: see `genbench.sampling.detect.check_trust`.
+    """Load a program that maps latents to samples. It may do anything: see `genbench.files.detect.check_trust`.
 
     Parameters
     ----------
     path : Path
         An existing file.
     kind : str
-        As `genbench.sampling.detect.program_kind` says.
+        As `genbench.files.detect.program_kind` says.
     latent : Latent
         What the program takes.
     device : torch.device

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from genbench.errors import UsageError
-from genbench.sampling.conversion import ValueRange, as_events, check_declaration, check_values, to_samples
-from genbench.sampling.limits import Limits
-from genbench.sampling.tensors import as_array
+from genbench.files.conversion import ValueRange, as_events, check_declaration, check_values
+from genbench.files.limits import Limits
+from genbench.sampling.conversion import as_array, to_samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,8 @@ class Request:
     workers: int
 
     def __post_init__(self) -> None:
-        check_declaration(self.event_shape, self.value_range, self.layout)
+        images = len(self.event_shape) == 3
+        check_declaration(images=images, value_range=self.value_range, layout=self.layout)
 
     def refuse(self, form: str, *unused: str) -> None:
         """Refuse what was declared and has no meaning for a form: it would be ignored without a word.

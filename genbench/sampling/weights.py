@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from genbench.errors import SampleError, UsageError
-from genbench.sampling.arrays import parsing
-from genbench.sampling.limits import Limits
-from genbench.sampling.tensors import load_safetensors, safe_load
-
-NESTED = ("state_dict", "model")
-"""Under which keys a checkpoint keeps its weights, beside an optimizer and such."""
+from genbench.files.limits import Limits
+from genbench.files.tensors import read_state
 
 
 def load_weights(module: nn.Module, path: Path, *, limits: Limits) -> None:
@@ -38,9 +33,7 @@ def load_weights(module: nn.Module, path: Path, *, limits: Limits) -> None:
     """
     if not path.is_file():
         raise UsageError(f"weights: a file expected, got {str(path)!r}, which does not exist; check the path.")
-    with parsing(path):
-        found = load_safetensors(path) if path.suffix.lower() == ".safetensors" else safe_load(path, limits=limits)
-    state = _state_dict(found, who=str(path))
+    state = read_state(path, limits=limits)
     own = module.state_dict()
     missing, unexpected = [key for key in own if key not in state], [key for key in state if key not in own]
     shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -55,19 +48,6 @@ def load_weights(module: nn.Module, path: Path, *, limits: Limits) -> None:
             "name the class and the arguments that they were trained with."
         )
     module.load_state_dict(state)
-
-
-def _state_dict(found: Any, *, who: str) -> dict[str, Tensor]:
-    for key in NESTED:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-            break
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise SampleError(
-            f"{who}: a state dict, or a dict with one under {' or '.join(NESTED)}, expected, got "
-            f"{type(found).__name__}; save model.state_dict()."
-        )
-    return dict(found)
 
 
 def _some(keys: Sequence[str]) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.sampling.images import ImageSource, decode
-from genbench.sampling.limits import Limits
+from genbench.files.images import ImageSource
+from genbench.files.limits import Limits
+from genbench.files.pixels import decode
 
 _job: list[tuple[ImageSource, tuple[int, ...], Limits]] = []
 """What this process was started for: one entry, set by `prepare`."""
@@ -34,6 +35,6 @@ def _end_with_parent() -> None:
 
 
 def decode_rows(rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Decode rows of this process's source, as `genbench.sampling.images.decode`."""
+    """Decode rows of this process's source, as `genbench.files.pixels.decode`."""
     source, event_shape, limits = _job[0]
     return decode(source, rows, event_shape, limits)

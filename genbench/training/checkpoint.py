@@ -51,7 +51,9 @@ def identity(
     }
 
 
-def model_record(baseline: Any, *, event_shape: tuple[int, ...], image: bool, scale: float) -> dict[str, Any]:
+def model_record(
+    baseline: Any, *, event_shape: tuple[int, ...], image: bool, scale: float, classes: int | None = None
+) -> dict[str, Any]:
     """Return what is needed to rebuild a model from its state: recipe, options, shape, and the scaling of its data.
 
     Parameters
@@ -62,6 +64,8 @@ def model_record(baseline: Any, *, event_shape: tuple[int, ...], image: bool, sc
         (C, H, W) or (d,).
     image, scale
         As `genbench.training.scaling.Scaling` has them.
+    classes : int or None
+        That a conditional model was told of.
     """
     kind = type(baseline)
     plain = dataclasses.is_dataclass(baseline) and not isinstance(baseline, type)
@@ -71,6 +75,7 @@ def model_record(baseline: Any, *, event_shape: tuple[int, ...], image: bool, sc
         "event_shape": tuple(event_shape),
         "image": image,
         "scale": scale,
+        "classes": classes,
     }
 
 
@@ -170,9 +175,9 @@ def _set_aside(path: Path) -> None:
 
 
 def _check_identity(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for key, value in wanted.items():
-        if found.get(key) != value:
+    for key in {**wanted, **found}:
+        if found.get(key) != wanted.get(key):
             raise ProtocolError(
-                f"{path}: holds a training with {key} = {found.get(key)!r}, expected {value!r}; "
+                f"{path}: holds a training with {key} = {found.get(key)!r}, expected {wanted.get(key)!r}; "
                 "choose another folder or remove the file."
             )

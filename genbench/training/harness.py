@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.definitions import Dataset
@@ -23,9 +25,10 @@ from genbench.errors import UsageError
 from genbench.protocols import Baseline, Sampler, Trainer
 from genbench.randomness import derive_seed
 from genbench.training.checkpoint import identity, load_state, model_record, save_state
-from genbench.training.health import LossLog, check_state
+from genbench.training.health import LossLog, check_state, gradient_norms
 from genbench.training.isolation import isolated, seed_generators
 from genbench.training.scaling import ScaledSampler, Scaling
+from genbench.training.speed import Speed
 
 WINDOW = 50
 """Steps over which losses are averaged, and after which they are checked."""
@@ -49,7 +52,7 @@ class Stop:
     losses : mapping of str to float
         Recent means.
     history : list of dict
-        Means over every `WINDOW` steps: ``step``, then the losses by name.
+        Means over every `WINDOW` steps: ``step``, then the losses by name, then norms of gradients at its end.
     """
 
     step: int
@@ -70,6 +73,7 @@ def train(
     checkpoint: Path,
     progress: Progress | None = None,
     save_every: float = 30.0,
+    speed: Speed | None = None,
 ) -> Iterator[Stop]:
     """Train a baseline on the training split, or continue, yielding at every stop that lies ahead.
 
@@ -82,7 +86,8 @@ def train(
     baseline : Baseline
         The recipe.
     data : Dataset
-        Only ``train`` is shown to the model.
+        Only ``train`` is shown to the model; and its labels, if the recipe has ``conditional = True``: then ``build``
+        is given ``classes``, ``step`` is given ``labels`` (b,) int64, and so is the sampler.
     seed : int
         Decides the first weights, the batches and everything random in the steps.
     steps : int
@@ -99,6 +104,8 @@ def train(
         Called with the updates made and the losses of the last window.
     save_every : float
         Seconds between two savings of the state, beside those at the stops. Changes no result.
+    speed : Speed or None
+        How updates are computed; by default in float32, one operation after the other.
 
     Yields
     ------
@@ -112,7 +119,7 @@ def train(
     ProtocolError
         If the checkpoint is that of another training.
     UsageError
-        If stops, steps or batch cannot work.
+        If stops, steps or batch cannot work, or a conditional recipe meets data without labels.
     SetupError
         If the checkpoint cannot be read or written.
     """
@@ -120,7 +127,16 @@ def train(
         raise UsageError(f"training: steps and batch must be at least 1, got {steps} and {batch}.")
     if not stops or list(stops) != sorted(set(stops)) or stops[0] < 1 or stops[-1] > steps:
         raise UsageError(f"training: stops must be increasing and in [1, {steps}], got {list(stops)}.")
-    training = _Training(baseline, data, seed=seed, steps=steps, batch=batch, device=device, checkpoint=checkpoint)
+    training = _Training(
+        baseline,
+        data,
+        seed=seed,
+        steps=steps,
+        batch=batch,
+        device=device,
+        checkpoint=checkpoint,
+        speed=speed or Speed(),
+    )
     for stop in stops:
         if stop >= training.step:
             training.advance(stop, progress or _silent, save_every)
@@ -140,39 +156,54 @@ class _Training:
         batch: int,
         device: torch.device,
         checkpoint: Path,
+        speed: Speed,
     ) -> None:
-        self.seed, self.batch, self.device, self.checkpoint = seed, batch, device, checkpoint
-        self.identity = identity(baseline, seed=seed, steps=steps, batch=batch, data=data.fingerprint, device=device)
+        self.seed, self.batch, self.device, self.checkpoint, self.speed = seed, batch, device, checkpoint, speed
+        self.identity = {
+            **identity(baseline, seed=seed, steps=steps, batch=batch, data=data.fingerprint, device=device),
+            **speed.identity(),
+        }
         self.scaling = Scaling(data.train)
+        labels = _labels(baseline, data)
+        classes = None if labels is None else int(labels.max()) + 1
         self.model = model_record(
-            baseline, event_shape=data.event_shape, image=self.scaling.image, scale=self.scaling.scale
+            baseline,
+            event_shape=data.event_shape,
+            image=self.scaling.image,
+            scale=self.scaling.scale,
+            classes=classes,
         )
         saved = load_state(checkpoint, self.identity, device)
         self.samples = torch.tensor(data.train, device=device)
+        self.labels = None if labels is None else torch.tensor(labels, device=device)
         with isolated(device):
             seed_generators(device, derive_seed(seed, "init"))
-            self.trainer: Trainer = baseline.build(data.event_shape, device=device, steps=steps)
+            self.trainer = build_trainer(baseline, data.event_shape, device=device, steps=steps, classes=classes)
+            speed.prepare(self.trainer, device)
             self.log = LossLog(self.trainer.sampler().name)
             self.step = 0
             if saved is not None:
                 self.trainer.load_state_dict(saved["trainer"])
                 self.log.load_state_dict(saved["log"])
                 self.step = saved["step"]
+        self.update = speed.wrap(self._update, self.trainer, device)
         self._saved_step, self._saved_time = self.step if saved is not None else -1, time.monotonic()
 
     def advance(self, stop: int, progress: Progress, save_every: float) -> None:
         """Train up to a stop and save there."""
         while self.step < stop:
             # Isolated in strides, so that neither progress nor the consumer of the stops runs inside.
-            with isolated(self.device):
+            with isolated(self.device), self.speed.settings(self.device):
                 for rows in self._batches(min(stop, self.step - self.step % _STRIDE + _STRIDE)):
                     seed_generators(self.device, derive_seed(self.seed, "step", self.step))
-                    losses = self.trainer.step(self.scaling.to_model(self.samples[rows]))
+                    losses = self.update(rows)
                     self.step += 1
                     self.log.add(self.step, losses)
             if self.step % WINDOW == 0:
                 self.log.check()
-                self.log.close_window(self.step)
+                with isolated(self.device):
+                    norms = gradient_norms(self.trainer)
+                self.log.close_window(self.step, norms)
                 if self.step < stop and time.monotonic() - self._saved_time >= save_every:
                     self._save(self.trainer.state_dict())
             progress(self.step, self.log.recent)
@@ -182,14 +213,24 @@ class _Training:
         if self._saved_step != self.step:
             self._save(state)
 
+    def _update(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Make one update on these rows of the training split."""
+        batch = self.scaling.to_model(self.samples[rows])
+        if self.labels is None:
+            return self.trainer.step(batch)
+        return self.trainer.step(batch, labels=self.labels[rows])  # type: ignore[call-arg]
+
     def _batches(self, end: int) -> Tensor:
-        """Rows of every batch up to a step, moved to the device at once: (steps, batch)."""
+        """Rows of every batch up to a step, moved to the device at once and without waiting for it: (steps, batch)."""
         n = len(self.samples)
         rows = [
             torch.randint(n, (self.batch,), generator=torch.Generator().manual_seed(derive_seed(self.seed, "batch", t)))
             for t in range(self.step, end)
         ]
-        return torch.stack(rows).to(self.device)
+        together = torch.stack(rows)
+        if self.device.type == "cuda":
+            return together.pin_memory().to(self.device, non_blocking=True)
+        return together.to(self.device)
 
     def _save(self, state: dict[str, Any]) -> None:
         state = {"trainer": state, "log": self.log.state_dict(), "step": self.step, "model": self.model}
@@ -201,6 +242,26 @@ class _Training:
         with isolated(self.device):
             sampler = ScaledSampler(self.trainer.sampler(), self.scaling, self.device)
         return Stop(step=self.step, sampler=sampler, losses=self.log.means(), history=[*self.log.history])
+
+
+def build_trainer(
+    baseline: Baseline, event_shape: tuple[int, ...], *, device: torch.device, steps: int, classes: int | None
+) -> Trainer:
+    """Make a recipe's trainer; only a conditional one is told of ``classes``."""
+    told: dict[str, Any] = {} if classes is None else {"classes": classes}
+    return baseline.build(event_shape, device=device, steps=steps, **told)
+
+
+def _labels(baseline: Baseline, data: Dataset) -> NDArray[np.int64] | None:
+    """Return the labels of the training split if the recipe is conditional."""
+    if not getattr(baseline, "conditional", False):
+        return None
+    if data.train_labels is None:
+        raise UsageError(
+            f"{type(baseline).__name__}: conditional = true needs data with labels, and {data.name} has none; "
+            "turn it off, or choose other data."
+        )
+    return data.train_labels
 
 
 def _silent(step: int, losses: Mapping[str, float]) -> None:

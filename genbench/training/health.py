@@ -1,12 +1,21 @@
-"""Losses along training: averaged for the record, and watched for values that are not finite."""
+"""Health along training: losses and gradients, kept for the record, and watched for values that are not finite.
+
+What a trainer returns from a step is averaged under the name that it gives it. Names that mean one thing in all models:
+
+- ``d_accuracy``: share of data and samples that a discriminator tells right, half of each; 1/2 where it cannot.
+- ``critic_gap``: mean of a critic on data minus that on samples; positive while it tells them apart.
+
+The harness itself adds ``<network>_grad_norm``, the norm of each network's gradient in the last update of a window.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genbench.errors import DeclarationError, TrainingError
 
@@ -21,7 +30,7 @@ class LossLog:
     Attributes
     ----------
     history : list of dict
-        One row a window: ``step``, then the mean of each loss over the window's steps.
+        One row a window: ``step``, then the mean of each loss over the window's steps, then norms of gradients.
     """
 
     def __init__(self, owner: str) -> None:
@@ -81,9 +90,18 @@ class LossLog:
             return self.recent
         return dict(zip(self._names, (self._sums / self._count).tolist(), strict=True))
 
-    def close_window(self, step: int) -> None:
-        """Add a row to the history and begin a new window."""
-        self.history.append({"step": step, **self.means()})
+    def close_window(self, step: int, norms: Mapping[str, float] | None = None) -> None:
+        """Add a row to the history, with norms of gradients, and begin a new window.
+
+        Raises
+        ------
+        TrainingError
+            If a norm is not finite.
+        """
+        for name, norm in (norms or {}).items():
+            if not math.isfinite(norm):
+                raise TrainingError(f"{self.owner}: diverged, {name} is not finite after update {step}.")
+        self.history.append({"step": step, **self.means(), **(norms or {})})
         if self._sums is not None:
             self._sums.zero_()
         self._count = 0
@@ -98,6 +116,39 @@ class LossLog:
         self._sums = state["sums"]
         if self._sums is not None:
             self._first_bad = torch.full_like(self._sums, _NEVER, dtype=torch.int64)
+
+
+def networks_of(trainer: Any, *, averages: bool = False) -> dict[str, nn.Module]:
+    """Find the networks that a trainer holds as attributes, by the attributes' names.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    averages : bool
+        Those too that lie one object deeper, as a network of averaged weights does.
+    """
+    found: dict[str, nn.Module] = {}
+    held = dict(trainer.named_children()) if isinstance(trainer, nn.Module) else getattr(trainer, "__dict__", {})
+    for name, value in held.items():
+        if isinstance(value, nn.Module):
+            found[name] = value
+        elif averages and hasattr(value, "__dict__"):
+            found |= {f"{name}.{part}": deep for part, deep in vars(value).items() if isinstance(deep, nn.Module)}
+    return found
+
+
+def gradient_norms(trainer: Any) -> dict[str, float]:
+    """Return the norm of the gradient that each network of a trainer was last updated by: ``<network>_grad_norm``.
+
+    A network without gradients has none. Waits once for the device.
+    """
+    norms = {}
+    for name, network in networks_of(trainer).items():
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        if gradients:
+            norms[f"{name}_grad_norm"] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    values = torch.stack([norm.float() for norm in norms.values()]).tolist() if norms else []
+    return dict(zip(norms, values, strict=True))
 
 
 def check_state(owner: str, step: int, state: Mapping[str, Any]) -> None:

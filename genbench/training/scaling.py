@@ -53,25 +53,35 @@ class ScaledSampler:
         Of the training split.
     device : torch.device
         Where the inner sampler computes. On the CPU it does so in one thread, as training does.
+
+    Attributes
+    ----------
+    classes : int
+        How many classes a conditional sampler can be asked for; others do not have it.
     """
+
+    classes: int
 
     def __init__(self, inner: Sampler, scaling: Scaling, device: torch.device) -> None:
         self.name = inner.name
+        if getattr(inner, "classes", None):
+            self.classes = inner.classes  # type: ignore[attr-defined]
         self._inner = inner
         self._scaling = scaling
         self._device = device
 
-    def sample(self, n: int, *, seed: int) -> Tensor:
-        """Draw n samples: uint8 (n, C, H, W) or float32 (n, d).
+    def sample(self, n: int, *, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Draw n samples: uint8 (n, C, H, W) or float32 (n, d); of a conditional sampler, for labels (n,) int64.
 
         Raises
         ------
         SampleError
             If a sample is not finite: rounding to pixels would hide it.
         """
+        given: dict[str, Tensor] = {} if labels is None else {"labels": labels.to(self._device)}
         with isolated(self._device), torch.no_grad():
             seed_generators(self._device, seed)  # for a sampler that draws from torch's own generators
-            samples = self._inner.sample(n, seed=seed)
+            samples = self._inner.sample(n, seed=seed, **given)
         bad = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
         if bad:
             raise SampleError(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ import numpy as np
 import torch
 
 from genbench.errors import GenbenchError, SampleError, UsageError
+from genbench.files.limits import LIMITS, Limits
+from genbench.files.parsing import parsing
+from genbench.files.tensors import check_torch_archive
+from genbench.protocols import Trainer
 from genbench.registry import BASELINES
-from genbench.sampling.arrays import parsing
-from genbench.sampling.limits import LIMITS, Limits
-from genbench.sampling.tensors import check_torch_archive
 from genbench.training.checkpoint import MAGIC, parse_document, read_payload
+from genbench.training.harness import build_trainer
 from genbench.training.health import leaves
 from genbench.training.isolation import isolated
 from genbench.training.scaling import ScaledSampler, Scaling
@@ -79,6 +83,7 @@ def load_trained(
             raise SampleError(f"{path}: does not name its recipe, as those of genbench 0.1 did not; train it anew.")
         found, image, scale = tuple(model["event_shape"]), bool(model["image"]), float(model["scale"])
         seed, steps = int(document["identity"]["seed"]), int(document["identity"]["steps"])
+        classes = None if model.get("classes") is None else int(model["classes"])
     if found != event_shape:
         raise SampleError(
             f"{path}: events of shape {event_shape} expected, got a model of {found}; choose its benchmark."
@@ -90,8 +95,9 @@ def load_trained(
     try:
         with isolated(device):
             recipe = factory(**model["options"])
-            _check_size(path, recipe, event_shape, steps, document["state"]["trainer"])
-            trainer = recipe.build(event_shape, device=device, steps=steps)
+            build = partial(build_trainer, recipe, event_shape, steps=steps, classes=classes)
+            _check_size(path, build, document["state"]["trainer"])
+            trainer = build(device=device)
             trainer.load_state_dict(document["state"]["trainer"])
             sampler = ScaledSampler(trainer.sampler(), scaling, device)
     except GenbenchError:
@@ -103,7 +109,7 @@ def load_trained(
     return sampler
 
 
-def _check_size(path: Path, recipe: Any, event_shape: tuple[int, ...], steps: int, saved: Any) -> None:
+def _check_size(path: Path, build: Callable[..., Trainer], saved: Any) -> None:
     """Refuse options that ask for more memory than the state has bytes, by building the model without memory first.
 
     A recipe that cannot be built so is not checked: whoever installed it answers for it.
@@ -116,7 +122,7 @@ def _check_size(path: Path, recipe: Any, event_shape: tuple[int, ...], steps: in
     nowhere = torch.device("meta")
     try:
         with nowhere:
-            built = _tensor_bytes(recipe.build(event_shape, device=nowhere, steps=steps).state_dict())
+            built = _tensor_bytes(build(device=nowhere).state_dict())
     except GenbenchError:
         raise
     except Exception:  # any code of others

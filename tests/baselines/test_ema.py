@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from baselines import ema as ema_module
 from baselines.ema import EMA
 
 
@@ -15,7 +17,9 @@ def constant(value: float) -> nn.Linear:
     return layer
 
 
-def test_average_follows_the_formula_with_warm_up():
+@pytest.mark.parametrize("recorded", [(), ("cpu",)], ids=["counted on the host", "counted on the device"])
+def test_average_follows_the_formula_with_warm_up(recorded: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ema_module, "RECORDED", recorded)
     layer = constant(1.0)
     ema = EMA(layer, decay=0.3)
     expected = 1.0
@@ -46,6 +50,15 @@ def test_buffers_are_copied_and_not_averaged():
     assert ema.network.num_batches_tracked.item() == 1
 
 
+def test_a_normalized_network_is_followed_whole():
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ema = EMA(network, decay=0)
+    network(torch.arange(12.0).reshape(4, 3))
+    ema.update(network)
+    x = torch.ones(2, 3)
+    assert torch.equal(ema.network(x), network.eval()(x))
+
+
 def test_average_is_in_eval_mode_without_gradient_and_leaves_its_network_alone():
     layer = constant(1.0)
     ema = EMA(layer, decay=0.9)
@@ -56,7 +69,9 @@ def test_average_is_in_eval_mode_without_gradient_and_leaves_its_network_alone()
     assert all(p.requires_grad for p in layer.parameters())
 
 
-def test_state_continues_the_warm_up_where_it_was():
+@pytest.mark.parametrize("recorded", [(), ("cpu",)], ids=["counted on the host", "counted on the device"])
+def test_state_continues_the_warm_up_where_it_was(recorded: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ema_module, "RECORDED", recorded)
     first, layer = EMA(constant(1.0), decay=0.999), constant(3.0)
     for _ in range(5):
         first.update(layer)

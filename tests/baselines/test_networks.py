@@ -1,4 +1,4 @@
-"""Networks by the shape of an event, and samplers of them."""
+"""Networks by the shape of an event, with and without labels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from baselines.networks import (
-    LatentSampler,
+    LabelledCritic,
     conv_critic,
     conv_generator,
+    deep_critic,
     frozen,
+    labelled_shape,
     mlp_critic,
     mlp_generator,
 )
@@ -71,39 +73,58 @@ def test_frozen_lets_gradients_through_but_not_in():
     assert layer.weight.requires_grad
 
 
-@pytest.fixture
-def batch_norm_network() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = mlp_generator((1, 8, 8), 5, 8)
-        network(torch.randn(16, 5))  # running statistics that differ from their start
-    return network
+def kinds(network: nn.Module) -> list[type]:
+    return [type(layer) for layer in network]
 
 
-def test_sampler_depends_on_seed_alone_and_touches_no_global_generator(batch_norm_network: nn.Module):
-    sampler = LatentSampler("gan", batch_norm_network, 5, torch.device("cpu"))
-    before = torch.get_rng_state()
-    first, again, other = (sampler.sample(6, seed=seed) for seed in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_dcgan_critic_normalizes_all_layers_but_the_first():
+    critic = conv_critic((1, 32, 32), 4, batch_norm=True)
+    block = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
+    assert kinds(critic) == [nn.Conv2d, nn.LeakyReLU, *block, *block, nn.Flatten, nn.Linear, nn.Flatten]
 
 
-def test_sampler_samples_in_eval_mode_and_leaves_training_as_it_was(batch_norm_network: nn.Module):
-    statistics = batch_norm_network[1].running_mean.clone()
-    sampler = LatentSampler("gan", batch_norm_network, 5, torch.device("cpu"))
-    one, many = sampler.sample(1, seed=0), sampler.sample(3, seed=0)  # in train mode a batch of one is an error
-    torch.testing.assert_close(one[0], many[0], rtol=0, atol=1e-5)  # and rows would depend on each other
-    assert not many.requires_grad
-    assert batch_norm_network.training
-    assert all(p.requires_grad for p in batch_norm_network.parameters())
-    assert torch.equal(batch_norm_network[1].running_mean, statistics)
+def test_deep_critic_has_the_seven_convolutions_of_sn_gan_at_32x32():
+    layers = [layer for layer in deep_critic((3, 32, 32), 64) if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in layers] == [64, 128, 128, 256, 256, 512, 512]
+    assert [layer.stride[0] for layer in layers] == [1, 2, 1, 2, 1, 2, 1]
 
 
-def test_sampler_keeps_its_weights_when_the_network_moves_on(batch_norm_network: nn.Module):
-    sampler = LatentSampler("gan", batch_norm_network, 5, torch.device("cpu"))
-    before = sampler.sample(4, seed=0)
-    with torch.no_grad():
-        for p in batch_norm_network.parameters():
-            p.add_(1.0)
-    assert torch.equal(sampler.sample(4, seed=0), before)
+@pytest.mark.parametrize("shape", IMAGES, ids=str)
+def test_deep_critic_fits_the_image(shape: tuple[int, int, int]):
+    assert deep_critic(shape, 4)(torch.zeros(2, *shape)).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("make", "hidden"),
+    [
+        (lambda p: mlp_generator((2,), 5, 8, dropout=p), 3),
+        (lambda p: mlp_generator((1, 8, 8), 5, 8, dropout=p), 2),
+        (lambda p: mlp_critic((2,), 8, dropout=p), 3),
+        (lambda p: conv_generator((1, 8, 8), 5, 8, dropout=p), 2),
+        (lambda p: conv_critic((1, 8, 8), 8, dropout=p), 2),
+        (lambda p: deep_critic((1, 8, 8), 8, dropout=p), 5),
+    ],
+)
+def test_dropout_is_in_the_hidden_layers_and_only_if_asked_for(make, hidden: int):
+    dropped = [layer.p for layer in make(0.25) if isinstance(layer, nn.Dropout)]
+    assert dropped == [0.25] * hidden
+    assert nn.Dropout not in kinds(make(0.0))
+
+
+def test_conditional_critic_sees_a_picture_of_the_label_as_one_more_channel():
+    body = conv_critic(labelled_shape((1, 8, 8), 3), 4)
+    critic = LabelledCritic(body, 3, (1, 8, 8))
+    x, labels = torch.randn(5, 1, 8, 8), torch.tensor([0, 2, 1, 1, 0])
+    pictures = critic.labels.weight[labels].reshape(5, 1, 8, 8)
+    assert torch.equal(critic(x, labels), body(torch.cat([x, pictures], dim=1)))
+
+
+def test_conditional_critic_sees_numbers_of_the_label_beside_a_vector():
+    body = mlp_critic(labelled_shape((2,), 3), 4)
+    critic = LabelledCritic(body, 3, (2,))
+    x, labels = torch.randn(5, 2), torch.tensor([0, 2, 1, 1, 0])
+    assert torch.equal(critic(x, labels), body(torch.cat([x, critic.labels.weight[labels]], dim=1)))
+
+
+def test_without_classes_a_critic_sees_the_event_as_it_is():
+    assert labelled_shape((3, 8, 8), 0) == (3, 8, 8)

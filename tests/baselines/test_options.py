@@ -29,7 +29,7 @@ BAD = [
     (WGANGP, "ema", 1),
     (WGANGP, "width", -1),
     (WGANGP, "latent", 0),
-    (VAE, "likelihood", "bernoulli"),
+    (VAE, "likelihood", "poisson"),
     (VAE, "likelihood", ["gaussian"]),
     (VAE, "levels", 1),
     (VAE, "samples", "modes"),

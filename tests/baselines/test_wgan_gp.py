@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.wgan_gp import WGANGP, WGANGPTrainer, gradient_penalty
+from baselines.wgan_gp import WGANGP, gradient_penalty
 from genbench.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -67,20 +67,21 @@ def test_penalty_is_taken_at_one_random_point_between_each_pair():
 
 @pytest.mark.parametrize("batch", [0, 7, 2])
 def test_batch_that_the_critic_updates_cannot_share_is_refused(batch: int):
-    trainer = WGANGPTrainer(WGANGP(n_critic=3), (2,), CPU)
+    trainer = WGANGP(n_critic=3).build((2,), device=CPU, steps=1)
     with pytest.raises(UsageError, match=f"n_critic = 3 .*got {batch}"):
         trainer.step(torch.zeros(batch, 2))
 
 
 def test_a_step_is_n_critic_updates_of_the_critic_and_one_of_the_generator():
-    trainer = WGANGPTrainer(WGANGP(n_critic=4, width=8), (2,), CPU)
+    trainer = WGANGP(n_critic=4, width=8).build((2,), device=CPU, steps=1)
     trainer.step(torch.zeros(8, 2))
-    updates = [next(iter(adam.state.values()))["step"].item() for adam in (trainer.d_adam, trainer.g_adam)]
+    optimizers = (trainer.d_optimizer.inner, trainer.g_optimizer.inner)
+    updates = [next(iter(adam.state.values()))["step"].item() for adam in optimizers]
     assert updates == [4, 1]
 
 
 def test_critic_gap_is_positive_where_the_critic_rates_data_higher():
-    trainer = WGANGPTrainer(WGANGP(n_critic=1, d_lr=1e-12), (2,), CPU)
+    trainer = WGANGP(n_critic=1, d_lr=1e-12).build((2,), device=CPU, steps=1)
     trainer.critic = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
     with torch.no_grad():
         trainer.critic[0].weight.copy_(torch.tensor([[1.0, 0.0]]))

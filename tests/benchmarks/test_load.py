@@ -187,3 +187,27 @@ def test_restricting_keeps_only_what_is_named() -> None:
     assert (benchmark.seeds, list(benchmark.baselines)) == ((7,), ["vae"])
     with pytest.raises(UnknownNameError, match="Did you mean 'vae'"):
         restrict(benchmark, baselines=("vea",))
+
+
+def test_the_quick_form_may_train_only_some_models(tmp_path):
+    text = """
+name = "t"
+version = 1
+dataset = "ring8"
+n = 10
+seeds = [0]
+checkpoints = 1
+primary = "fd@identity.pool"
+[metrics]
+"fd@identity.pool" = {}
+[baselines]
+gan = { steps = 9, batch = 2 }
+vae = { steps = 9, batch = 2 }
+"""
+    path = tmp_path / "t.toml"
+    path.write_text(text + '[quick]\nmodels = ["vae"]\n[quick.baselines.vae]\nsteps = 3\n')
+    assert set(load_benchmark(str(path)).baselines) == {"gan", "vae"}
+    assert {name: b.steps for name, b in load_benchmark(str(path), quick=True).baselines.items()} == {"vae": 3}
+    path.write_text(text + '[quick]\nmodels = ["vea"]\n')
+    with pytest.raises(UnknownNameError, match="Did you mean 'vae'"):
+        load_benchmark(str(path), quick=True)

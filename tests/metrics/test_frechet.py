@@ -55,7 +55,7 @@ def test_agrees_with_torch_fidelity(n, m, d):
         fid_features_to_statistics(torch.from_numpy(reference)),
         verbose=False,
     )["frechet_inception_distance"]
-    assert fd(generated=generated, reference=reference).value == pytest.approx(theirs, rel=1e-6)
+    assert fd(generated=generated, reference=reference).value == pytest.approx(theirs, rel=1e-11)
 
 
 @pytest.mark.parametrize(("n", "d"), [(200, 8), (20, 64), (64, 64)])
@@ -167,10 +167,10 @@ def test_null_bias_formula_predicts_the_mean_plug_in():
 def test_interval_covers_the_distance_of_the_distributions(shift, d):
     """Gaussians with spectrum 1/i, n = 500, truth shift^2. Nominal 95%, measured .965 to .99.
 
-    At 95%, 86 or fewer of 100 have probability 5e-4. The plug-in's bias of 0.03 at d = 8 and 0.10 at d = 32 is several
-    standard errors, so that an interval around it covers none of the null ones.
+    At 95%, 89 or fewer of 100 have probability .012 (the seeds are fixed). The plug-in's bias of 0.03 at d = 8 and 0.10
+    at d = 32 is several standard errors, so that an interval around it covers none of the null ones.
     """
-    assert stats.binom.cdf(86, 100, 0.95) < 5e-4
+    assert stats.binom.cdf(89, 100, 0.95) < 0.012
     deviations = np.sqrt(1.0 / np.arange(1, d + 1))
     covered = 0
     for i in range(100):
@@ -178,7 +178,7 @@ def test_interval_covers_the_distance_of_the_distributions(shift, d):
         generated[:, 0] += shift
         estimate = fd(generated=generated, reference=normal(500, d, 1001 + 2 * i, deviations))
         covered += estimate.low <= shift**2 <= estimate.high
-    assert covered > 86
+    assert covered >= 90
 
 
 def test_few_samples_a_dimension_get_no_debiased_value():

@@ -69,9 +69,9 @@ def test_error_of_equal_gaussians_is_no_less_than_the_true_deviation():
 def test_interval_covers_the_distance_of_the_distributions(d, alike):
     """Gaussians with spectrum 1/i, n = 500 and 400: shift 0.3, scale 1.2: truth 0.09 + 0.04 tr S.
 
-    Nominal 95%; measured over 200 draws .965 and .960, for equal ones 1.00. 86 or fewer of 100 have probability 5e-4.
+    Nominal 95%; measured over 200 draws .965 and .960, for equal ones 1.00. 89 or fewer of 100 have probability .012.
     """
-    assert stats.binom.cdf(86, 100, 0.95) < 5e-4
+    assert stats.binom.cdf(89, 100, 0.95) < 0.012
     deviations = np.arange(1, d + 1) ** -0.5
     shift, scale = (0.0, 1.0) if alike else (0.3, 1.2)
     truth = shift**2 + (scale - 1) ** 2 * (deviations**2).sum()
@@ -81,7 +81,7 @@ def test_interval_covers_the_distance_of_the_distributions(d, alike):
         generated[:, 0] += shift
         estimate = analytic(generated, normal(400, d, 1001 + 2 * i, deviations))
         covered += estimate.low <= truth <= estimate.high
-    assert covered > 86
+    assert covered >= 90
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.4])

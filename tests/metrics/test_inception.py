@@ -81,10 +81,10 @@ def test_correction_is_of_the_right_size():
     ],
 )
 def test_interval_covers_the_exact_truth(alpha, n):
-    """Nominal 95% of 200; 176 or fewer have probability 1e-4. Measured .96 and .935 to .95."""
+    """Nominal 95% of 200; 179 or fewer have probability 7e-4. Measured .96 and .935 to .95."""
     truth = np.exp(dirichlet_log_score(alpha))
     found = [inception_score(generated=dirichlet_logits(n, alpha, seed)) for seed in range(200)]
-    assert sum(e.low <= truth <= e.high for e in found) > 176
+    assert sum(e.low <= truth <= e.high for e in found) >= 180
 
 
 def test_closed_form_error_agrees_with_the_jackknife():

@@ -137,12 +137,12 @@ def test_replicates_are_those_computed_from_the_kept_rows(metric, kernel):
 @pytest.mark.parametrize("d", [8, 32])
 @pytest.mark.parametrize("alike", [False, True])
 def test_interval_covers_the_closed_form_distance(name, d, alike):
-    """Gaussians with spectrum 1/i, n = 500 and 400: of 100 intervals at 95%, 86 or fewer have probability 5e-4.
+    """Gaussians with spectrum 1/i, n = 500 and 400: of 100 intervals at 95%, 89 or fewer have probability .012.
 
-    Measured over 400: kd .93 and more, where that probability is 1%; mmd_rbf .96. Equal distributions are covered more
-    often, because the jackknife's error is too large there.
+    Measured over 400: kd .93 and more, where that probability is 9% (the seeds are fixed); mmd_rbf .96. Equal
+    distributions are covered more often, because the jackknife's error is too large there.
     """
-    assert stats.binom.cdf(86, 100, 0.95) < 5e-4
+    assert stats.binom.cdf(89, 100, 0.95) < 0.012
     others = 1.0 / np.arange(1, d + 1)
     variances, mean = others * (1.0 if alike else 1.4), np.zeros(d)
     mean[0] = 0.0 if alike else 0.4
@@ -152,7 +152,7 @@ def test_interval_covers_the_closed_form_distance(name, d, alike):
         generated = normal(500, d, 5000 + 2 * i, variances**0.5) + mean
         estimate = METRICS[name][0](generated=generated, reference=normal(400, d, 5001 + 2 * i, others**0.5))
         covered += estimate.low <= truth <= estimate.high
-    assert covered > 86
+    assert covered >= 90
 
 
 @each_metric

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genbench.errors import GenbenchError
+from genbench.files.limits import Limits
 from genbench.load import load_sampler, parse_args
-from genbench.sampling.limits import Limits
 from genbench.training.checkpoint import save_state
-from tests.sampling.conftest import encoded, everything, tar_entry
+from tests.files.conftest import encoded, everything, tar_entry
 
 EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True, database=None)
 

@@ -9,8 +9,8 @@ import torch
 from genbench.errors import SampleError, UsageError
 from genbench.load import load_sampler
 from genbench.sampling.latents import Latent, parse_latent
+from tests.files.test_tensors import Bomb
 from tests.sampling import networks
-from tests.sampling.test_tensors import Bomb
 
 MODULE = "tests.sampling.networks"
 OPTIONS = {"event_shape": networks.SHAPE, "latent": "4", "value_range": (0, 1)}

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from genbench.errors import SampleError, SetupError, UsageError
+from genbench.files.detect import program_kind
+from genbench.files.limits import LIMITS
 from genbench.load import load_sampler
-from genbench.sampling.detect import program_kind
-from genbench.sampling.limits import LIMITS
+from tests.files.test_tensors import Bomb
 from tests.sampling import networks
-from tests.sampling.test_tensors import Bomb
 
 OPTIONS = {"event_shape": networks.SHAPE, "value_range": (0, 1), "latent": "4"}
 

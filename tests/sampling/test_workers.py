@@ -13,7 +13,7 @@ import pytest
 
 from genbench.errors import SampleError, SetupError, UsageError
 from genbench.load import load_sampler
-from tests.sampling.conftest import encoded, everything
+from tests.files.conftest import encoded, everything
 
 DIGIT = (1, 4, 5)
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from baselines.gan import GAN
 from genbench.definitions import Dataset
 from genbench.errors import DeclarationError, SampleError, TrainingError
 from genbench.training import train
-from genbench.training.health import LossLog
+from genbench.training.health import LossLog, gradient_norms
 
 CPU = torch.device("cpu")
 BUDGET: dict[str, Any] = {"seed": 0, "steps": 130, "batch": 8, "device": CPU, "stops": (60, 130)}
@@ -88,3 +89,63 @@ def test_the_earliest_of_several_failures_is_named():
         log.add(step, {"d_loss": a, "g_loss": b})
     with pytest.raises(TrainingError, match="g_loss is not finite after update 2"):
         log.check()
+
+
+def test_norms_of_gradients_are_those_of_each_networks_last_update(vectors: Dataset, state: Path) -> None:
+    """One linear layer and the loss ``mean(w x)``: the gradient of w is the mean of the batch."""
+    *_, last = train(Slope(), vectors, checkpoint=state, **{**BUDGET, "steps": 100, "stops": (70, 100)})
+    assert [set(row) for row in last.history] == [{"step", "loss", "layer_grad_norm"}] * 2
+    batch = Slope.batches[-1]
+    assert len(Slope.batches) == 100
+    assert last.history[-1]["layer_grad_norm"] == pytest.approx(float(batch.mean(dim=0).norm()), rel=1e-5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """Follows a constant slope."""
+
+    batches: ClassVar[list[torch.Tensor]] = []
+
+    def build(self, event_shape: tuple[int, ...], *, device: Any, steps: int) -> SlopeTrainer:
+        return SlopeTrainer(event_shape)
+
+
+class SlopeTrainer:
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        self.layer = torch.nn.Linear(event_shape[0], 1, bias=False)
+        self.unused = torch.nn.Linear(1, 1)
+
+    def step(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        Slope.batches.append(batch)
+        self.layer.zero_grad()
+        loss = self.layer(batch).mean()
+        loss.backward()
+        return {"loss": loss.detach()}
+
+    def sampler(self) -> Any:
+        return SlopeSampler()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"layer": self.layer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.layer.load_state_dict(state["layer"])
+
+
+class SlopeSampler:
+    name = "slope"
+
+    def sample(self, n: int, *, seed: int) -> torch.Tensor:
+        return torch.zeros(n, 2)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_training() -> None:
+    log = LossLog("gan")
+    log.add(50, {"loss": torch.ones(())})
+    with pytest.raises(TrainingError, match="gan: diverged, critic_grad_norm is not finite after update 50"):
+        log.close_window(50, {"generator_grad_norm": 1.0, "critic_grad_norm": float("inf")})
+
+
+def test_what_holds_no_networks_has_no_norms() -> None:
+    assert gradient_norms(object()) == {}
+    assert gradient_norms(SlopeTrainer((2,))) == {}  # before its first update

@@ -19,7 +19,7 @@ from genbench.errors import GenbenchError, SampleError, UsageError
 from genbench.load import load_sampler
 from genbench.training import train
 from genbench.training.checkpoint import MAGIC
-from tests.sampling.test_tensors import Bomb, Huge
+from tests.files.test_tensors import Bomb, Huge
 
 CPU = torch.device("cpu")
 BUDGET: dict[str, Any] = {"seed": 4, "steps": 12, "batch": 8, "device": CPU, "stops": (6, 12)}

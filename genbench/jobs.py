@@ -1,0 +1,296 @@
+"""The cells of a benchmark: one baseline trained from one seed and scored at its stops, or one control, scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from genbench.atomic import write_atomic
+from genbench.definitions import Benchmark, Split
+from genbench.errors import DeclarationError, ProtocolError, SampleError, TrainingError
+from genbench.progress import Progress
+from genbench.records import Run, Score
+from genbench.registry import BASELINES, unknown_name
+from genbench.store import Store
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from genbench.controls import Control
+    from genbench.evaluate import Evaluator
+    from genbench.protocols import Baseline, Sampler
+    from genbench.training import Speed, Stop
+
+
+def cell_name(baseline: str) -> str:
+    """Return the name of a baseline in folders and tables: its own, or ``my.models.Mine`` for ``my.models:Mine``."""
+    return baseline.replace(":", ".")
+
+
+def recipe_of(benchmark: Benchmark, baseline: str, speed: Speed | None) -> dict[str, Any]:
+    """Return what a record must say of a training to be that which the benchmark asks for."""
+    budget = benchmark.baselines[baseline]
+    chosen = {} if speed is None else speed.identity()
+    return {"steps": budget.steps, "batch": budget.batch, "overrides": _plain(dict(budget.options)), **chosen}
+
+
+def is_done(store: Store, benchmark: Benchmark, baseline: str, seed: int) -> bool:
+    """Whether every record of a training exists."""
+    steps = benchmark.evaluation_steps(baseline)
+    name = cell_name(baseline)
+    final = store.find(name, seed, steps[-1])
+    if final is None:
+        return False
+    return final.failure is not None or all(store.find(name, seed, step) for step in steps)
+
+
+def check_recipes(store: Store, runs: Sequence[Run], benchmark: Benchmark, speed: Speed | None) -> None:
+    """Refuse records of the benchmark's baselines that were made by other recipes: tables would average the two.
+
+    Raises
+    ------
+    ProtocolError
+        Naming the record.
+    """
+    wanted = {cell_name(name): recipe_of(benchmark, name, speed) for name in benchmark.baselines}
+    for run in runs:
+        if run.sampler in wanted and run.train_seed is not None:
+            found = {key: value for key, value in run.recipe.items() if key != "options"}
+            if found != wanted[run.sampler]:
+                raise ProtocolError(
+                    f"{store.path(run.sampler, run.train_seed, run.step)}: trained by another recipe than "
+                    f"{benchmark.id} asks for now; choose another --out or remove the record."
+                )
+
+
+class Job:
+    """What the cells of one benchmark share.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+    store : Store
+    device : str
+        ``auto``, or a torch device.
+    cache_folder : Path or None
+        Where the real data's features are kept.
+    progress : Progress
+    batch_size : int or None
+        Samples that an extractor is given at a time.
+    speed : Speed or None
+        How updates are computed.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        store: Store,
+        *,
+        device: str,
+        cache_folder: Path | None,
+        progress: Progress,
+        batch_size: int | None,
+        speed: Speed | None = None,
+    ) -> None:
+        from genbench.cache import FeatureCache
+        from genbench.evaluate import Evaluator
+
+        progress.say(f"{benchmark.id}: loading data, extractors and metrics")
+        self.benchmark, self.store, self.progress, self.speed = benchmark, store, progress, speed
+        self.evaluator: Evaluator = Evaluator(
+            benchmark, device=device, cache=FeatureCache(cache_folder), batch_size=batch_size
+        )
+        store.check_protocol(self.evaluator.protocol)
+        self._picture("real", self._real_samples())
+
+    def _real_samples(self) -> Any:
+        import torch
+
+        return torch.from_numpy(self.evaluator.dataset.test[: self.benchmark.n])
+
+    def score_controls(self) -> None:
+        """Score the controls that have no record yet, once each: nothing is trained, so that seeds mean nothing.
+
+        Raises
+        ------
+        ProtocolError
+            If other samples lie under a control's name.
+        """
+        from genbench.controls import make_controls
+
+        def order(split: Split) -> NDArray[np.int64]:
+            return self.evaluator.spaces.real_rows(split, len(self.evaluator.dataset.split(split)))
+
+        controls = make_controls(self.evaluator.dataset, n=self.benchmark.n, order=order)
+        for name, control in controls.items():
+            found = self.store.find(name, None, None)
+            if found is None:
+                self._score_control(name, control)
+            elif found.recipe.get("control") != control.about:
+                raise ProtocolError(
+                    f"{self.store.path(name, None, None)}: a record of the control {name!r} expected, got one of other "
+                    "samples; remove it, choose another --out, or leave the controls out with --no-controls."
+                )
+
+    def _score_control(self, name: str, control: Control) -> None:
+        clock = time.perf_counter()
+        picture = name if name != "real" else None  # that picture is of the held-out samples
+        scores, failure, _ = self._scores(control.sampler, seed=0, only=None, picture=picture)
+        run = self.evaluator.record(
+            name, scores, seconds=time.perf_counter() - clock, failure=failure, recipe={"control": control.about}
+        )
+        self._keep(run, f"control {name}")
+
+    def train_and_score(self, baseline: str, seed: int, *, label: str) -> None:
+        """Train one baseline from one seed, scoring it at every stop that has no record yet."""
+        state = self.store.folder / "checkpoints" / cell_name(baseline) / f"seed{seed}.pt"
+        self._train(baseline, seed, state, label)
+        if not is_done(self.store, self.benchmark, baseline, seed):
+            # The record of a stop was removed that the training state has passed: only a new training gets there again.
+            state.unlink(missing_ok=True)
+            self._train(baseline, seed, state, label)
+
+    def _train(self, baseline: str, seed: int, state: Path, label: str) -> None:
+        from genbench.training import train
+
+        budget, stops = self.benchmark.baselines[baseline], self.benchmark.evaluation_steps(baseline)
+        made, name = build_baseline(baseline, budget.options), cell_name(baseline)
+        recipe = {**recipe_of(self.benchmark, baseline, self.speed), "options": _options(made)}
+        clock = time.perf_counter()
+        try:
+            with self.progress.bar(label, total=budget.steps) as bar:
+                for stop in train(
+                    made,
+                    self.evaluator.dataset,
+                    seed=seed,
+                    steps=budget.steps,
+                    batch=budget.batch,
+                    device=self.evaluator.device,
+                    stops=stops,
+                    checkpoint=state,
+                    progress=bar,
+                    speed=self.speed,
+                ):
+                    if self.store.find(name, seed, stop.step) is None:
+                        final = stop.step == stops[-1]
+                        run = self._score_stop(name, stop, seed, final=final, recipe=recipe, since=clock)
+                        self._log(name, seed, stop.history)
+                        self._keep(run, label)
+                    clock = time.perf_counter()
+        except TrainingError as error:
+            failed = self.evaluator.record(
+                name,
+                (),
+                seconds=time.perf_counter() - clock,
+                train_seed=seed,
+                step=stops[-1],
+                failure=str(error),
+                recipe=recipe,
+            )
+            self._keep(failed, label)
+
+    def _keep(self, run: Run, label: str) -> None:
+        self.store.write(run)
+        if run.final:
+            key = self.benchmark.primary
+            score = next((s for s in run.scores if s.key == key and s.split != "train" and s.estimate), None)
+            said = f"{key} = {score.estimate.value:.4g}" if score and score.estimate else f"failed: {run.failure}"
+            self.progress.say(f"{label}: {said} ({run.seconds:.0f} s)")
+
+    def _score_stop(
+        self, name: str, stop: Stop, seed: int, *, final: bool, recipe: Mapping[str, Any], since: float
+    ) -> Run:
+        scores, failure, by_class = self._scores(
+            stop.sampler,
+            seed=seed,
+            only=None if final else self.benchmark.curve,
+            picture=f"{name}-seed{seed}" if final else None,
+        )
+        return self.evaluator.record(
+            name,
+            scores,
+            seconds=time.perf_counter() - since,
+            train_seed=seed,
+            step=stop.step,
+            final=final,
+            failure=failure,
+            recipe=recipe,
+            by_class=by_class,
+        )
+
+    def _scores(
+        self, sampler: Sampler, *, seed: int, only: Sequence[str] | None, picture: str | None
+    ) -> tuple[tuple[Score, ...], str | None, tuple[Score, ...]]:
+        """Draw, picture and score: the scores, or why there are none, and at the end those of each class."""
+        import torch
+
+        from genbench.classes import class_scores
+
+        try:
+            blocks = list(self.evaluator.draw(sampler, seed=seed))
+            seen = self.evaluator.see(blocks, only=only)
+            wanted = [spec for spec in self.benchmark.metrics if only is None or spec.key in only]
+            scores = self.evaluator.score_seen(seen, wanted, seed=seed)
+            if picture is not None:
+                self._picture(picture, torch.cat(blocks))
+        except SampleError as error:
+            return (), str(error), ()
+        if only is not None or not hasattr(sampler, "classes"):
+            return scores, None, ()
+        return scores, None, class_scores(self.evaluator, seen, self.evaluator.labels(seed=seed), seed=seed)
+
+    def _picture(self, name: str, samples: Any) -> None:
+        from genbench.grids import sample_grid
+
+        picture = sample_grid(samples, self.evaluator.dataset.train)
+        if picture is not None:
+            write_atomic(self.store.folder / "grids" / f"{name}.png", picture)
+
+    def _log(self, name: str, seed: int, history: Sequence[Mapping[str, float]]) -> None:
+        """Write losses and norms of gradients along training as CSV, one row for every 50 updates."""
+        text = pd.DataFrame(list(history)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_atomic(self.store.folder / "losses" / f"{name}-seed{seed}.csv", text.encode())
+
+
+def build_baseline(name: str, options: Mapping[str, Any]) -> Baseline:
+    """Make a registered recipe, or that of ``module:attr``, with some of its options changed.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such baseline, or it has no such option.
+    DeclarationError
+        If it does not take them for another reason.
+    """
+    factory = BASELINES.load(name)
+    if dataclasses.is_dataclass(factory):
+        known = {field.name: field.type for field in dataclasses.fields(factory) if field.init}
+        for option in options:
+            if option not in known:
+                raise unknown_name(f"option of baseline {name!r}:", option, known)
+    try:
+        baseline: Baseline = factory(**options)
+    except TypeError as error:
+        raise DeclarationError(f"baseline {name!r}: {error}; its options are its dataclass fields.") from error
+    return baseline
+
+
+def _options(baseline: Any) -> dict[str, Any]:
+    """Every option with its value, as JSON has it: the recipe's identity."""
+    if not dataclasses.is_dataclass(baseline) or isinstance(baseline, type):
+        raise DeclarationError(
+            f"baseline {type(baseline).__name__}: a dataclass expected, whose fields are its options."
+        )
+    return _plain(dataclasses.asdict(baseline))
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(options))
+    return plain
