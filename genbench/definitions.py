@@ -193,6 +193,8 @@ class Benchmark:
 
     Attributes
     ----------
+    checkpoints, schedule : int, {"even", "log"}
+        How often a training is scored: at even distances, or each time that the updates have doubled.
     data : mapping
         Options of the dataset, such as ``root``; what they lead to is in the dataset's fingerprint.
     extractors : mapping of str to mapping
@@ -212,6 +214,7 @@ class Benchmark:
     curve: tuple[str, ...]
     baselines: Mapping[str, Budget]
     summary: str = ""
+    schedule: Literal["even", "log"] = "even"
     data: Mapping[str, Any] = field(default_factory=dict)
     extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -221,8 +224,10 @@ class Benchmark:
         return f"{self.name}@{self.version}" + ("-quick" if self.quick else "")
 
     def evaluation_steps(self, baseline: str) -> tuple[int, ...]:
-        """Return the updates after which a baseline is scored, evenly spaced, the last at the end of its budget."""
+        """Return the updates after which a baseline is scored, the last at the end of its budget."""
         steps = self.baselines[baseline].steps
+        if self.schedule == "log":
+            return tuple(sorted({max(1, round(steps / 2**i)) for i in range(self.checkpoints)}))
         return tuple(sorted({max(1, round(steps * (i + 1) / self.checkpoints)) for i in range(self.checkpoints)}))
 
 
@@ -238,7 +243,7 @@ def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
         Of the dataset and the extractors.
     """
     definition = asdict(benchmark)
-    for name in ("seeds", "baselines", "summary", "checkpoints", "curve", "data", "extractors"):
+    for name in ("seeds", "baselines", "summary", "checkpoints", "curve", "schedule", "data", "extractors"):
         del definition[name]
     text = json.dumps({"benchmark": definition, **fingerprints}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

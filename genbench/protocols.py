@@ -60,6 +60,10 @@ class Trainer(Protocol):
     def step(self, batch: Tensor) -> Mapping[str, Tensor]:
         """Make one update from a float32 batch of shape (b, *event); return the named losses as scalars.
 
+        A trainer whose recipe has ``conditional = True`` is called with ``labels``, (b,) int64, as well. One that reads
+        no number from its device in a step may say so by an attribute ``recordable = True``: on CUDA its updates can
+        then be recorded once and replayed.
+
         Torch's generator is seeded by the harness before each step, so plain ``torch.randn`` and dropout are
         reproducible, and resuming is exact without saving generator states.
         """
@@ -97,5 +101,7 @@ class Baseline(Protocol):
             Where to train.
         steps : int
             The budget in updates, for learning-rate schedules and warm-ups.
+
+        A recipe with ``conditional = True`` is given ``classes``, the number of the data's classes, as well.
         """
         ...

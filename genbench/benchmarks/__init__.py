@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from genbench.definitions import Benchmark, Budget, MetricSpec
 from genbench.errors import DeclarationError, UsageError
@@ -33,6 +33,7 @@ _KEYS = {
     "quick",
     "data",
     "extractors",
+    "schedule",
 }
 _QUICK_KEYS = {"models", "n", "seeds", "checkpoints", "metrics", "baselines", "data", "extractors"}
 
@@ -110,6 +111,7 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
             metrics=tuple(metric_spec(key, options, who) for key, options in table["metrics"].items()),
             curve=tuple(table.get("curve", [table["primary"]])),
             baselines=budgets,
+            schedule=_schedule(table.get("schedule", "even"), who),
             data=dict(table.get("data", {}).items()),
             extractors={name: dict(options.items()) for name, options in table.get("extractors", {}).items()},
         )
@@ -119,6 +121,12 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
         raise DeclarationError(f"benchmark {who}: a value has the wrong type ({error}).") from error
     _check(benchmark, who)
     return benchmark
+
+
+def _schedule(value: Any, who: str) -> Literal["even", "log"]:
+    if value == "even" or value == "log":
+        return value  # type: ignore[no-any-return]
+    raise DeclarationError(f"benchmark {who}: schedule 'even' or 'log' expected, got {value!r}.")
 
 
 def _chosen(baselines: Mapping[str, Any], models: Sequence[str], who: str) -> dict[str, Any]:

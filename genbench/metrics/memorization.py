@@ -65,7 +65,7 @@ def label_test(*, generated: Any, train: Any, test: Any, tail: float = TAIL) -> 
 
     Measured (d = 16; 1,000, 500 and 500 samples; level .05): false alarms .01, .035 and .00 of 200 for a perfect
     generator, one with 0.8 times the spread and a collapsed one; 2%, 5% and 10% near-copies are found with power .18,
-    .82 and 1.00. It takes the split as
+    .79 and 1.00, and 5% with more than .99 where there are 1,000 of each set. It takes the split as
     random: near-duplicates across it (frames of one video) cost power, a split by date or source breaks it. Copies
     that the feature space does not bring close, as shifted ones in pixels, stay unseen. Repeated rows in samples of a
     discrete distribution call for equal sizes of both real sets. O(n (m + l) d) operations, memory in blocks of 64

@@ -8,7 +8,7 @@ import pytest
 
 from genbench.benchmarks import benchmark_names, load_benchmark, restrict, with_metrics
 from genbench.definitions import protocol_hash
-from genbench.errors import GenbenchError, UnknownNameError, UsageError
+from genbench.errors import DeclarationError, GenbenchError, UnknownNameError, UsageError
 from genbench.registry import BASELINES, METRICS
 
 RIGHT = """
@@ -211,3 +211,33 @@ vae = { steps = 9, batch = 2 }
     path.write_text(text + '[quick]\nmodels = ["vea"]\n')
     with pytest.raises(UnknownNameError, match="Did you mean 'vae'"):
         load_benchmark(str(path), quick=True)
+
+
+def test_a_log_schedule_doubles_the_updates_between_scores(tmp_path):
+    text = """
+name = "t"
+version = 1
+dataset = "ring8"
+n = 10
+seeds = [0]
+checkpoints = 4
+schedule = "log"
+primary = "fd@identity.pool"
+[metrics]
+"fd@identity.pool" = {}
+[baselines]
+gan = { steps = 1000, batch = 2 }
+vae = { steps = 2, batch = 2 }
+"""
+    path = tmp_path / "t.toml"
+    path.write_text(text)
+    found = load_benchmark(str(path))
+    assert found.evaluation_steps("gan") == (125, 250, 500, 1000)
+    assert found.evaluation_steps("vae") == (1, 2)
+    even = tmp_path / "even.toml"
+    even.write_text(text.replace('"log"', '"even"'))
+    assert load_benchmark(str(even)).evaluation_steps("gan") == (250, 500, 750, 1000)
+    assert protocol_hash(found) == protocol_hash(load_benchmark(str(even)))
+    path.write_text(text.replace('"log"', '"sqrt"'))
+    with pytest.raises(DeclarationError, match="schedule 'even' or 'log' expected, got 'sqrt'"):
+        load_benchmark(str(path))
