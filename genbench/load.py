@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from genbench.devices import resolve_device
 from genbench.errors import DeclarationError, UsageError
-from genbench.files import arrays, tars, tensors
+from genbench.files import tars
 from genbench.files.conversion import ValueRange, as_events
 from genbench.files.detect import PROGRAM_SUFFIXES, WHY, check_trust, program_kind
+from genbench.files.formats import ARRAYS, TARS, split_suffix
 from genbench.files.images import FolderImages, ZipImages
 from genbench.files.limits import LIMITS, Limits
 from genbench.files.parsing import parsing
@@ -38,17 +39,6 @@ from genbench.training.trained import is_checkpoint, load_trained
 
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 """``package.module:attribute``."""
-
-ARRAYS: Mapping[str, Callable[[Path, Limits], NDArray[Any]]] = {
-    ".npy": lambda path, limits: arrays.read_npy(path),
-    ".npz": lambda path, limits: arrays.read_npz(path, limits=limits),
-    ".pt": lambda path, limits: tensors.read_pt(path, limits=limits),
-    ".pth": lambda path, limits: tensors.read_pt(path, limits=limits),
-    ".safetensors": lambda path, limits: tensors.read_safetensors(path, limits=limits),
-}
-"""How each file of arrays is read."""
-
-TARS = (".tar", ".tar.gz", ".tgz")
 
 FORMS = (
     "a folder, .zip or .tar of images, an array (.npy, .npz, .pt, .safetensors), package.module:attribute, a program "
@@ -191,7 +181,7 @@ def _from_folder(path: Path, request: Request) -> Sampler | FileSampler:
 
 
 def _from_file(path: Path, request: Request) -> Sampler | FileSampler:
-    suffix, stem = _suffix(path)
+    suffix, stem = split_suffix(path)
     with parsing(path):
         trained = is_checkpoint(path)
     if trained:
@@ -303,13 +293,6 @@ def _stored(array: NDArray[Any], name: str, who: str, request: Request) -> FileS
         layout=request.layout,
         who=who,
     )
-
-
-def _suffix(path: Path) -> tuple[str, str]:
-    """Split a file's name into its suffix, of which ``.tar.gz`` is one, and the rest."""
-    name = path.name.lower()
-    suffix = ".tar.gz" if name.endswith(".tar.gz") else path.suffix.lower()
-    return suffix, path.name[: len(path.name) - len(suffix)]
 
 
 def _name_of(found: Any) -> str:

@@ -13,11 +13,12 @@ from genbench.benchmarks import check_spaces, metric_spec, with_options
 from genbench.definitions import Benchmark, Dataset
 from genbench.errors import SampleError, UsageError
 from genbench.files.arrays import read_named
+from genbench.files.formats import ARRAYS, TARS, split_suffix
 from genbench.files.images import FolderImages, ZipImages
 from genbench.files.limits import LIMITS, Limits
 from genbench.files.peek import shape_of_array, shape_of_images
 from genbench.files.tars import TarImages, is_gzip
-from genbench.load import ARRAYS, TARS, load_sampler
+from genbench.load import load_sampler
 from genbench.metrics.catalogue import read_catalogue
 from genbench.metrics.moments import Statistics
 from genbench.registry import METRICS
@@ -81,7 +82,7 @@ def event_shape_of(source: Any, *, layout: str | None = None, limits: Limits = L
     path = Path(source) if isinstance(source, (str, Path)) else Path("-")
     if path.is_dir():
         return shape_of_images(FolderImages(path, limits=limits))
-    suffix = ".tar.gz" if path.name.lower().endswith(".tar.gz") else path.suffix.lower()
+    suffix, _ = split_suffix(path)
     if path.is_file() and suffix == ".zip":
         return shape_of_images(ZipImages(path, limits=limits))
     if path.is_file() and suffix in TARS:
