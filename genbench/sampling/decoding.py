@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -20,6 +22,19 @@ from genbench.sampling.workers import decode_rows, prepare
 
 TASKS = 4
 """Pieces that a block is cut into for each worker: few enough to cost nothing, enough that none waits long."""
+
+
+_working: WeakSet[ImageSampler] = WeakSet()
+
+
+def _close_all() -> None:
+    for sampler in list(_working):
+        sampler.close()
+
+
+# Registered after that of concurrent.futures, and hence run before it: the latter races with its own thread where a
+# pool is still open when Python ends, and then writes an exception to the screen (seen in 3.11).
+threading._register_atexit(_close_all)  # type: ignore[attr-defined]
 
 
 class ImageSampler(FileSampler):
@@ -100,4 +115,5 @@ class ImageSampler(FileSampler):
             self._pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context(method), initializer=prepare, initargs=self._job
             )
+            _working.add(self)
         return self._pool
