@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ from baselines.networks import (
 )
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_choice, check_count, check_flag, check_fraction
+from baselines.parts import Parts
 from genbench.errors import UsageError
 
 
@@ -130,7 +130,7 @@ def make_networks(
     )
 
 
-class AdversarialTrainer(Generic[Recipe]):
+class AdversarialTrainer(Parts, Generic[Recipe]):
     """Two networks with an optimizer each, and the average of the generator. An objective adds its ``step``.
 
     Parameters
@@ -152,6 +152,7 @@ class AdversarialTrainer(Generic[Recipe]):
     """
 
     recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
+    parts: ClassVar[tuple[str, ...]] = ("generator", "critic", "ema", "g_optimizer", "d_optimizer")
 
     def __init__(
         self,
@@ -225,24 +226,6 @@ class AdversarialTrainer(Generic[Recipe]):
             noise=self.recipe.noise,
             classes=self.classes,
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly from what `state_dict` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> Mapping[str, Any]:
-        return {
-            "generator": self.generator,
-            "critic": self.critic,
-            "ema": self.ema,
-            "g_optimizer": self.g_optimizer,
-            "d_optimizer": self.d_optimizer,
-        }
 
 
 def accuracy(data: Tensor, samples: Tensor, threshold: float = 0.0) -> Tensor:

@@ -22,7 +22,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from baselines.labels import class_count, sample_labels
 from baselines.networks import is_image
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_choice, check_count, check_flag, check_fraction, check_positive
+from baselines.parts import Parts
 from baselines.unet import TimeEmbedding, UNet, zero_init
 from genbench.errors import UsageError
 
@@ -109,7 +110,7 @@ class VelocityMLP(nn.Module):
         return cast(Tensor, self.last(hidden)).reshape(x.shape)
 
 
-class FlowMatchingTrainer:
+class FlowMatchingTrainer(Parts):
     """One gradient step on the loss a step."""
 
     recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
@@ -146,18 +147,6 @@ class FlowMatchingTrainer:
     def sampler(self) -> FlowMatchingSampler:
         """Return a sampler of the averaged weights as they are now."""
         return FlowMatchingSampler(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly from what `state_dict` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "ema": self.ema, "optimizer": self.optimizer}
 
 
 class FlowMatchingSampler:

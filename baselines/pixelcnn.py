@@ -20,7 +20,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from baselines.likelihoods import from_levels, to_levels
 from baselines.networks import is_image
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_count, check_flag, check_fraction, check_positive
+from baselines.parts import Parts
 from genbench.errors import UsageError
 
 
@@ -144,7 +145,7 @@ class PixelNetwork(nn.Module):
         return -losses.flatten(1).sum(dim=1)
 
 
-class PixelCNNTrainer:
+class PixelCNNTrainer(Parts):
     """One gradient step on the negative log-likelihood a step."""
 
     recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
@@ -173,18 +174,6 @@ class PixelCNNTrainer:
     def sampler(self) -> PixelCNNSampler:
         """Return a sampler of the averaged weights as they are now."""
         return PixelCNNSampler(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly from what `state_dict` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "ema": self.ema, "optimizer": self.optimizer}
 
 
 class PixelCNNSampler:

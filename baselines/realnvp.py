@@ -24,7 +24,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ from baselines.likelihoods import from_levels, to_levels
 from baselines.networks import is_image, mlp
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_count, check_flag, check_fraction, check_positive
+from baselines.parts import Parts
 from genbench.errors import UsageError
 from genbench.randomness import derive_seed
 
@@ -160,7 +161,7 @@ class Flow(nn.Module):
         return log_det - 0.5 * (z.square() + math.log(2 * math.pi)).sum(dim=1)
 
 
-class RealNVPTrainer:
+class RealNVPTrainer(Parts):
     """One gradient step on the negative log-likelihood a step."""
 
     recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
@@ -186,18 +187,6 @@ class RealNVPTrainer:
     def sampler(self) -> RealNVPSampler:
         """Return a sampler of the averaged weights as they are now."""
         return RealNVPSampler(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly from what `state_dict` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "ema": self.ema, "optimizer": self.optimizer}
 
 
 class RealNVPSampler:

@@ -31,6 +31,7 @@ from baselines.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian, Like
 from baselines.networks import is_image, mlp
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_choice, check_count, check_flag, check_fraction, check_positive
+from baselines.parts import Parts
 from baselines.unet import halvings
 from genbench.errors import UsageError
 
@@ -164,7 +165,7 @@ def convolutions(
     )
 
 
-class VAETrainer:
+class VAETrainer(Parts):
     """One gradient step on the bound a step."""
 
     recordable: ClassVar[bool] = True  # an update runs wholly on the device, so it may be recorded and replayed
@@ -216,17 +217,12 @@ class VAETrainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        return {**parts, "updates": self._updates.clone()}
+        return {**super().state_dict(), "updates": self._updates.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly from what `state_dict` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        super().load_state_dict(state)
         self._updates.copy_(state["updates"])
-
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "ema": self.ema, "optimizer": self.optimizer}
 
 
 class VAESampler:

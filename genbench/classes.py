@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genbench.definitions import MetricSpec
 from genbench.errors import ConvergenceError, SampleError
 from genbench.estimation import as_score, compute_estimate
 from genbench.evaluate import Evaluator
 from genbench.metrics.features import Features
+from genbench.protocols import Sampler
 from genbench.randomness import derive_seed
 from genbench.records import Score
+from genbench.sampling.blocks import FiniteSampler, classes_of
 from genbench.spaces import Keep, Seen, Space
 
 INPUTS = frozenset({"generated", "reference", "rng"})
@@ -21,18 +22,19 @@ INPUTS = frozenset({"generated", "reference", "rng"})
 
 
 def class_scores(
-    evaluator: Evaluator, seen: Mapping[Space, Seen], labels: NDArray[np.int64], *, seed: int
+    evaluator: Evaluator, sampler: Sampler | FiniteSampler, seen: Mapping[Space, Seen], *, seed: int
 ) -> tuple[Score, ...]:
     """Score every class of a conditional generator against the held-out samples of that class.
 
     Parameters
     ----------
     evaluator : Evaluator
+    sampler : Sampler or FiniteSampler
+        That the samples were drawn from; one that is not conditional has no such scores.
     seen : mapping
         What its extractors saw of the generated samples.
-    labels : (n,) int64 array
-        The class that each of them was drawn for.
     seed : int
+        Of the draw, which decides the class that each of them was drawn for.
 
     Returns
     -------
@@ -42,8 +44,9 @@ def class_scores(
     """
     data, split = evaluator.dataset, evaluator.splits[-1]
     known = data.test_labels if split == "test" else data.train_labels
-    if known is None:
+    if known is None or classes_of(sampler) is None:
         return ()
+    labels = evaluator.labels(seed=seed)
     rows = evaluator.spaces.real_rows(split, len(data.split(split)))[: evaluator.spaces.most]
     found: list[Score] = []
     for spec in evaluator.benchmark.metrics:

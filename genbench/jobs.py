@@ -242,9 +242,8 @@ class Job:
                 self._picture(picture, torch.cat(blocks))
         except SampleError as error:
             return (), str(error), ()
-        if only is not None or not hasattr(sampler, "classes"):
-            return scores, None, ()
-        return scores, None, class_scores(self.evaluator, seen, self.evaluator.labels(seed=seed), seed=seed)
+        by_class = () if only is not None else class_scores(self.evaluator, sampler, seen, seed=seed)
+        return scores, None, by_class
 
     def _picture(self, name: str, samples: Any) -> None:
         from genbench.grids import sample_grid

@@ -19,7 +19,8 @@ from genbench.files.limits import LIMITS
 from genbench.load import load_sampler
 from genbench.metrics.features import Features
 from genbench.protocols import Sampler
-from genbench.records import Run, Score
+from genbench.randomness import derive_seed
+from genbench.records import Run
 from genbench.references import (
     MOST,
     event_shape_of,
@@ -30,7 +31,7 @@ from genbench.references import (
     reference_dataset,
 )
 from genbench.requirements import with_download
-from genbench.sampling.blocks import FiniteSampler
+from genbench.sampling.blocks import FiniteSampler, draw_samples
 from genbench.sampling.standardized import standardized
 from genbench.training.scaling import ScaledSampler
 
@@ -154,9 +155,7 @@ def score(
     finally:
         getattr(found, "close", lambda: None)()  # a sampler's worker processes
     scores = evaluator.score_seen(seen, evaluator.benchmark.metrics, seed=seed)
-    by_class: tuple[Score, ...] = ()
-    if hasattr(found, "classes"):
-        by_class = class_scores(evaluator, seen, evaluator.labels(seed=seed), seed=seed)
+    by_class = class_scores(evaluator, found, seen, seed=seed)
     return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, by_class=by_class)
 
 
@@ -242,8 +241,7 @@ def _score_features(source: Any, space: str, evaluator: Evaluator, *, name: str 
     rows = load_sampler(source, event_shape=(width,), name=name)
     if not isinstance(rows, FiniteSampler):
         raise UsageError(f"--features: a file of features (n, {width}) expected, got a generator.")
-    n = evaluator.benchmark.n
-    order = np.random.default_rng(seed).permutation(len(rows))
-    seen = {(extractor, layer): Features(rows.rows(order[:n]))}
+    drawn = draw_samples(rows, evaluator.benchmark.n, seed=derive_seed(seed, "draw"), event_shape=(width,))
+    seen = {(extractor, layer): Features(drawn)}
     scores = evaluator.score_seen(seen, specs, seed=seed)
     return evaluator.record(name or rows.name, scores, seconds=time.perf_counter() - start)

@@ -128,6 +128,9 @@ def test_features_of_a_space_are_scored_as_the_samples_they_came_from(tmp_path: 
     for score in direct:
         assert score.estimate is not None
         assert found[score.key, score.split] == pytest.approx(score.estimate.value, rel=1e-5)
+    np.save(tmp_path / "few.npy", pool[:500].numpy())
+    with pytest.raises(SampleError, match="few: 599 samples expected, got 500"):
+        genbench.score(tmp_path / "few.npy", "digits", features="digits-cnn.pool", device="cpu")
     with pytest.raises(UsageError, match=r"a space of digits@1 expected .* got 'digits-cnn.logit'"):
         genbench.score(tmp_path / "features.npy", "digits", features="digits-cnn.logit")
 
@@ -232,6 +235,9 @@ def test_a_conditional_generator_is_scored_class_by_class() -> None:
         assert score.estimate is not None
         assert (score.estimate.value < 0.1) == (label == 0)
     assert Run.from_json(run.to_json()) == run
+    unconditional = GaussianSampler()
+    unconditional.classes = None  # says so, in place of not having the attribute
+    assert not genbench.score(unconditional, make_benchmark(), device="cpu").by_class
     assert not genbench.score(GaussianSampler(), make_benchmark(), device="cpu").by_class
 
 

@@ -120,6 +120,12 @@ def draw_samples(
     return torch.cat(list(draw_blocks(sampler, n, seed=seed, event_shape=event_shape, labels=labels, block=block)))
 
 
+def classes_of(sampler: Any) -> int | None:
+    """Return how many classes a conditional sampler can be asked for; None for a sampler that is not conditional."""
+    classes: int | None = getattr(sampler, "classes", None)
+    return classes
+
+
 def draw_labels(labels: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
     """Draw n labels from the marginal of real data, the first n of a larger draw being the same ones."""
     rng = np.random.default_rng(derive_seed(seed, "labels"))
@@ -130,7 +136,7 @@ def _conditions(
     sampler: Any, n: int, *, seed: int, labels: NDArray[np.int64] | None, block: int
 ) -> NDArray[np.int64] | None:
     """Labels for every block of a conditional sampler, each block in full; None for other samplers."""
-    classes = getattr(sampler, "classes", None)
+    classes = classes_of(sampler)
     if classes is None:
         return None
     if labels is None:

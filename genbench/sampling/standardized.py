@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genbench.definitions import Standardization
 from genbench.protocols import Sampler
-from genbench.sampling.blocks import FiniteSampler
+from genbench.sampling.blocks import FiniteSampler, classes_of
 
 
 class StandardizedSampler:
@@ -20,8 +20,8 @@ class StandardizedSampler:
     def __init__(self, sampler: Sampler, change: Standardization) -> None:
         self.name = sampler.name
         self._sampler, self._change = sampler, change
-        if hasattr(sampler, "classes"):
-            self.classes = sampler.classes
+        if (classes := classes_of(sampler)) is not None:
+            self.classes = classes
 
     def sample(self, n: int, *, seed: int, **given: Any) -> Tensor:
         """Draw n samples, (n, d) float32, in the units of the standardized data."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.protocols import Sampler
+from genbench.sampling.blocks import classes_of
 from genbench.training.isolation import isolated, seed_generators
 
 
@@ -60,12 +61,10 @@ class ScaledSampler:
         How many classes a conditional sampler can be asked for; others do not have it.
     """
 
-    classes: int
-
     def __init__(self, inner: Sampler, scaling: Scaling, device: torch.device) -> None:
         self.name = inner.name
-        if getattr(inner, "classes", None):
-            self.classes = inner.classes  # type: ignore[attr-defined]
+        if (classes := classes_of(inner)) is not None:
+            self.classes = classes
         self._inner = inner
         self._scaling = scaling
         self._device = device
