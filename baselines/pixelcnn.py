@@ -185,6 +185,7 @@ class PixelCNNSampler:
         self.classes = trainer.classes or None
         self._event_shape, self._device = trainer.event_shape, trainer.device
         self._network = copy.deepcopy(trainer.ema.network)
+        self.levels = self._network.levels
 
     @torch.no_grad()
     def sample(self, n: int, *, seed: int, labels: Tensor | None = None) -> Tensor:

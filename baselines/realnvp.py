@@ -197,6 +197,8 @@ class RealNVPSampler:
     def __init__(self, trainer: RealNVPTrainer) -> None:
         self.classes = trainer.classes or None
         self._levels, self._device = trainer.recipe.levels, trainer.device
+        image = trainer.network.image
+        self.levels, self.bound = (trainer.recipe.levels if image else None), image  # dequantized: below the mass
         self._network = copy.deepcopy(trainer.ema.network)
 
     @torch.no_grad()

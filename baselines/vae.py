@@ -228,13 +228,15 @@ class VAETrainer(Parts):
 class VAESampler:
     """z ~ N(0, I) decoded: locations of p(x | z), or draws from it. Images are kept in [-1, 1].
 
-    Its density can be had too, in model units: it is a `genbench.metrics.likelihood.LatentModel`. ``classes`` is their
-    number where the model is conditional, else None.
+    Its density can be had too, in model units: it is a `genbench.metrics.likelihood.LatentModel`. ``levels`` is over
+    how many the likelihood spreads the mass of an image, None where it is a density. ``classes`` is their number where
+    the model is conditional, else None.
     """
 
     def __init__(self, trainer: VAETrainer) -> None:
         self.name, self.device, self.classes = trainer.recipe.name, trainer.device, trainer.classes or None
         self._likelihood, self._image = trainer.likelihood, trainer.image
+        self.levels = trainer.likelihood.levels if isinstance(trainer.likelihood, DiscretizedLogistic) else None
         self._draw = (trainer.recipe.samples or ("mean" if trainer.image else "draw")) == "draw"
         self._network = copy.deepcopy(trainer.ema.network)
 

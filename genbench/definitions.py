@@ -180,11 +180,23 @@ class MetricSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a baseline may spend on a benchmark, and its recipe there."""
+    """What a baseline may spend on a benchmark, and its recipe there.
+
+    Attributes
+    ----------
+    steps, batch : int
+        Updates, and rows an update.
+    options : mapping
+        Of the recipe, that differ from its own.
+    baseline : str
+        The recipe, a registered name or ``module:attr``; empty where the budget has its name. So one recipe can stand
+        in a benchmark in several forms.
+    """
 
     steps: int
     batch: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    baseline: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

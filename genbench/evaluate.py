@@ -127,6 +127,9 @@ class Evaluator:
         failure: str | None = None,
         recipe: Mapping[str, Any] | None = None,
         by_class: tuple[Score, ...] = (),
+        likelihood: tuple[Score, ...] = (),
+        health: Mapping[str, float] | None = None,
+        cost: Mapping[str, float] | None = None,
     ) -> Run:
         """Make the record of scores found here; the arguments are the fields of `genbench.records.Run`."""
         return Run(
@@ -143,6 +146,9 @@ class Evaluator:
             recipe=recipe or {},
             provenance=provenance(self.device),
             by_class=by_class,
+            likelihood=likelihood,
+            health=health or {},
+            cost=cost or {},
         )
 
     def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Iterator[Tensor]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ import pandas as pd
 
 from genbench.atomic import write_atomic
 from genbench.definitions import Benchmark, Split
-from genbench.errors import DeclarationError, ProtocolError, SampleError, TrainingError
+from genbench.errors import ProtocolError, SampleError, TrainingError
 from genbench.progress import Progress
+from genbench.recipes import build_baseline, cell_name, options_of, recipe_of
 from genbench.records import Run, Score
-from genbench.registry import BASELINES, unknown_name
 from genbench.store import Store
 
 if TYPE_CHECKING:
@@ -25,20 +24,8 @@ if TYPE_CHECKING:
 
     from genbench.controls import Control
     from genbench.evaluate import Evaluator
-    from genbench.protocols import Baseline, Sampler
+    from genbench.protocols import Sampler
     from genbench.training import Speed, Stop
-
-
-def cell_name(baseline: str) -> str:
-    """Return the name of a baseline in folders and tables: its own, or ``my.models.Mine`` for ``my.models:Mine``."""
-    return baseline.replace(":", ".")
-
-
-def recipe_of(benchmark: Benchmark, baseline: str, speed: Speed | None) -> dict[str, Any]:
-    """Return what a record must say of a training to be that which the benchmark asks for."""
-    budget = benchmark.baselines[baseline]
-    chosen = {} if speed is None else speed.identity()
-    return {"steps": budget.steps, "batch": budget.batch, "overrides": _plain(dict(budget.options)), **chosen}
 
 
 def is_done(store: Store, benchmark: Benchmark, baseline: str, seed: int) -> bool:
@@ -142,9 +129,10 @@ class Job:
     def _score_control(self, name: str, control: Control) -> None:
         clock = time.perf_counter()
         picture = name if name != "real" else None  # that picture is of the held-out samples
-        scores, failure, _ = self._scores(control.sampler, seed=0, only=None, picture=picture)
+        found = self._scores(control.sampler, seed=0, only=None, picture=picture)
+        found["cost"] = {}  # it is no model
         run = self.evaluator.record(
-            name, scores, seconds=time.perf_counter() - clock, failure=failure, recipe={"control": control.about}
+            name, seconds=time.perf_counter() - clock, recipe={"control": control.about}, **found
         )
         self._keep(run, f"control {name}")
 
@@ -161,8 +149,8 @@ class Job:
         from genbench.training import train
 
         budget, stops = self.benchmark.baselines[baseline], self.benchmark.evaluation_steps(baseline)
-        made, name = build_baseline(baseline, budget.options), cell_name(baseline)
-        recipe = {**recipe_of(self.benchmark, baseline, self.speed), "options": _options(made)}
+        made, name = build_baseline(budget.baseline or baseline, budget.options), cell_name(baseline)
+        recipe = {**recipe_of(self.benchmark, baseline, self.speed), "options": options_of(made)}
         clock = time.perf_counter()
         try:
             with self.progress.bar(label, total=budget.steps) as bar:
@@ -207,43 +195,56 @@ class Job:
     def _score_stop(
         self, name: str, stop: Stop, seed: int, *, final: bool, recipe: Mapping[str, Any], since: float
     ) -> Run:
-        scores, failure, by_class = self._scores(
+        found = self._scores(
             stop.sampler,
             seed=seed,
             only=None if final else self.benchmark.curve,
             picture=f"{name}-seed{seed}" if final else None,
         )
+        from genbench.training.health import count_parameters
+
+        parameters = count_parameters(stop.sampler)
+        cost = {"train_seconds": round(stop.seconds, 2), **({"parameters": parameters} if parameters else {})}
         return self.evaluator.record(
             name,
-            scores,
             seconds=time.perf_counter() - since,
             train_seed=seed,
             step=stop.step,
             final=final,
-            failure=failure,
             recipe=recipe,
-            by_class=by_class,
+            health={key: value for key, value in (stop.history[-1] if stop.history else {}).items() if key != "step"},
+            cost={**cost, **found.pop("cost")},
+            **found,
         )
 
     def _scores(
         self, sampler: Sampler, *, seed: int, only: Sequence[str] | None, picture: str | None
-    ) -> tuple[tuple[Score, ...], str | None, tuple[Score, ...]]:
-        """Draw, picture and score: the scores, or why there are none, and at the end those of each class."""
+    ) -> dict[str, Any]:
+        """Draw, picture and score: the fields of a record that say what was found, or why nothing was."""
         import torch
 
         from genbench.classes import class_scores
+        from genbench.likelihoods import likelihood_scores
 
+        clock = time.perf_counter()
         try:
             blocks = list(self.evaluator.draw(sampler, seed=seed))
+            cost = {"samples_per_second": round(self.benchmark.n / (time.perf_counter() - clock), 1)}
             seen = self.evaluator.see(blocks, only=only)
             wanted = [spec for spec in self.benchmark.metrics if only is None or spec.key in only]
             scores = self.evaluator.score_seen(seen, wanted, seed=seed)
             if picture is not None:
                 self._picture(picture, torch.cat(blocks))
         except SampleError as error:
-            return (), str(error), ()
-        by_class = () if only is not None else class_scores(self.evaluator, sampler, seen, seed=seed)
-        return scores, None, by_class
+            return {"scores": (), "failure": str(error), "cost": {}}
+        if only is not None:  # along training no test is made of differences, which is what replicates are kept for
+            return {"scores": tuple(map(_without_replicates, scores)), "cost": cost}
+        return {
+            "scores": scores,
+            "by_class": class_scores(self.evaluator, sampler, seen, seed=seed),
+            "likelihood": likelihood_scores(self.evaluator, sampler, seed=seed),
+            "cost": cost,
+        }
 
     def _picture(self, name: str, samples: Any) -> None:
         from genbench.grids import sample_grid
@@ -258,38 +259,5 @@ class Job:
         write_atomic(self.store.folder / "losses" / f"{name}-seed{seed}.csv", text.encode())
 
 
-def build_baseline(name: str, options: Mapping[str, Any]) -> Baseline:
-    """Make a registered recipe, or that of ``module:attr``, with some of its options changed.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such baseline, or it has no such option.
-    DeclarationError
-        If it does not take them for another reason.
-    """
-    factory = BASELINES.load(name)
-    if dataclasses.is_dataclass(factory):
-        known = {field.name: field.type for field in dataclasses.fields(factory) if field.init}
-        for option in options:
-            if option not in known:
-                raise unknown_name(f"option of baseline {name!r}:", option, known)
-    try:
-        baseline: Baseline = factory(**options)
-    except TypeError as error:
-        raise DeclarationError(f"baseline {name!r}: {error}; its options are its dataclass fields.") from error
-    return baseline
-
-
-def _options(baseline: Any) -> dict[str, Any]:
-    """Every option with its value, as JSON has it: the recipe's identity."""
-    if not dataclasses.is_dataclass(baseline) or isinstance(baseline, type):
-        raise DeclarationError(
-            f"baseline {type(baseline).__name__}: a dataclass expected, whose fields are its options."
-        )
-    return _plain(dataclasses.asdict(baseline))
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(options))
-    return plain
+def _without_replicates(score: Score) -> Score:
+    return score if score.estimate is None else replace(score, estimate=replace(score.estimate, replicates=()))

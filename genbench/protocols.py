@@ -34,6 +34,20 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class Density(Protocol):
+    """A sampler that also says how likely an event is; it is then scored for the likelihood of held-out data.
+
+    It may have two attributes: ``levels``, over how many levels the mass of an image is spread (by default it is a
+    density), and ``bound``, whether ``log_prob`` is a lower bound (by default it is exact). A conditional one is
+    called with ``labels``, (n,) int64, as well.
+    """
+
+    def log_prob(self, x: Tensor, *, seed: int) -> Tensor:
+        """Return log-likelihoods in nats, (n,), of events (n, *event) in the units of the data."""
+        ...
+
+
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """A map from samples to the spaces in which metrics measure.
 

@@ -24,7 +24,7 @@ Better = Literal["lower", "higher", "match"]
 ARROWS: dict[str, str] = {"lower": "↓", "higher": "↑", "match": "≈"}
 
 
-LATER = frozenset({"label", "by_class"})
+LATER = frozenset({"label", "by_class", "likelihood", "health", "cost"})
 """Fields that records of an earlier genbench do not have."""
 
 
@@ -129,6 +129,13 @@ class Run:
         Versions, fingerprints, device and threads.
     by_class : tuple of Score
         Of a conditional generator, class by class; see `genbench.classes`.
+    likelihood : tuple of Score
+        Of a model that has one, against both splits; see `genbench.likelihoods`.
+    health : mapping of str to float
+        Of a training at this step: means of its losses and norms of its gradients over the last window.
+    cost : mapping of str to float
+        What the sampler costs, as far as it is known: ``parameters`` of what makes the samples, ``train_seconds`` up to
+        this step, ``samples_per_second``. Times depend on the machine; no score does.
     """
 
     benchmark: str
@@ -144,6 +151,9 @@ class Run:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     by_class: tuple[Score, ...] = ()
+    likelihood: tuple[Score, ...] = ()
+    health: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Serialize; numbers that are not finite are refused, as JSON has none."""
@@ -167,7 +177,7 @@ class Run:
                     f"record: schema_version {SCHEMA_VERSION} expected, got {version!r}; "
                     "read it with the genbench that wrote it."
                 )
-            for name in ("scores", "by_class"):
+            for name in ("scores", "by_class", "likelihood"):
                 document[name] = tuple(_score(row) for row in document.get(name, ()))
             return cls(**document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -194,7 +204,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         given = {f.name: getattr(value, f.name) for f in fields(value)}
         # Fields that came later are left out where they say nothing: a record is the same bytes as before.
-        return {name: _plain(item) for name, item in given.items() if name not in LATER or item not in (None, ())}
+        return {name: _plain(item) for name, item in given.items() if name not in LATER or item not in (None, (), {})}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -16,8 +16,9 @@ from genbench.atomic import check_writable, write_atomic
 from genbench.benchmarks import restrict
 from genbench.definitions import Benchmark, Budget
 from genbench.errors import UsageError
-from genbench.jobs import Job, build_baseline, cell_name, check_recipes, is_done
+from genbench.jobs import Job, check_recipes, is_done
 from genbench.progress import Progress
+from genbench.recipes import build_baseline, cell_name
 from genbench.records import Run
 from genbench.registry import BASELINES
 from genbench.store import Store
@@ -149,7 +150,8 @@ def train_baseline(
     """
     known = benchmark.baselines.get(baseline)
     chosen = {**(known.options if known else {}), **(options or {})}
-    build_baseline(baseline, chosen)  # a typo is found before the data are loaded
+    recipe = known.baseline if known else ""
+    build_baseline(recipe or baseline, chosen)  # a typo is found before the data are loaded
     steps = known.steps if steps is None and known else steps
     batch = known.batch if batch is None and known else batch
     if steps is None or batch is None:
@@ -157,7 +159,7 @@ def train_baseline(
             f"train: {benchmark.id} has no budget for {baseline!r} (it has them for "
             f"{', '.join(benchmark.baselines) or 'none'}); pass --steps and --batch."
         )
-    budget = Budget(steps=steps, batch=batch, options=chosen)
+    budget = Budget(steps=steps, batch=batch, options=chosen, baseline=recipe)
     cell = restrict(replace(benchmark, baselines={baseline: budget}), seeds=(seed,))
     runs = run_benchmark(cell, out=out, controls=False, **how)
     folder, name = out / benchmark.id, cell_name(baseline)
@@ -185,7 +187,7 @@ def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
     SetupError
         If ``out`` cannot be written to.
     """
-    for kind, names in (("baseline", BASELINES.entries()), ("control", tables.CONTROLS)):
+    for kind, names in (("baseline", {*BASELINES.entries(), *benchmark.baselines}), ("control", tables.CONTROLS)):
         if run.sampler in names:
             raise UsageError(f"{run.sampler!r} is the name of a {kind}; choose another with --name.")
     store = Store(out, benchmark.id)

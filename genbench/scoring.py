@@ -16,6 +16,7 @@ from genbench.definitions import SPLITS, Benchmark, Dataset
 from genbench.errors import UsageError
 from genbench.evaluate import Evaluator
 from genbench.files.limits import LIMITS
+from genbench.likelihoods import likelihood_scores
 from genbench.load import load_sampler
 from genbench.metrics.features import Features
 from genbench.protocols import Sampler
@@ -156,7 +157,13 @@ def score(
         getattr(found, "close", lambda: None)()  # a sampler's worker processes
     scores = evaluator.score_seen(seen, evaluator.benchmark.metrics, seed=seed)
     by_class = class_scores(evaluator, found, seen, seed=seed)
-    return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, by_class=by_class)
+    return evaluator.record(
+        name or found.name,
+        scores,
+        seconds=time.perf_counter() - start,
+        by_class=by_class,
+        likelihood=likelihood_scores(evaluator, found, seed=seed),
+    )
 
 
 def _sampler(found: Any, declared: Mapping[str, Any], event_shape: tuple[int, ...]) -> Sampler | FiniteSampler:

@@ -26,6 +26,8 @@ from genbench.scoring import score
 from genbench.store import Store
 from genbench.tables import CONTROLS, is_control
 from genbench.training import Speed
+from genbench.training.checkpoint import parse_document, read_payload
+from genbench.training.health import leaves
 from tests.makers import GaussianSampler, make_benchmark
 
 TINY = """
@@ -267,20 +269,32 @@ def test_a_record_of_another_recipe_is_refused_though_its_seed_is_not_asked_for(
         run_benchmark(benchmark, out=tmp_path, device="cpu")
 
 
+def _trainer_state(path: Path) -> dict[str, Any]:
+    """Every number that the next update depends on, by its path in the state."""
+    payload = read_payload(path)
+    assert payload is not None
+    state = parse_document(path, payload, torch.device("cpu"))["state"]
+    return {name: value for name, value in leaves(state["trainer"]) if not isinstance(value, (str, type(None)))}
+
+
 def test_one_cell_trained_alone_leaves_the_files_of_the_whole_run(tmp_path: Path) -> None:
     benchmark = make_benchmark()
     run_benchmark(benchmark, out=tmp_path / "whole", device="cpu")
     trained = train_baseline(benchmark, "gan", seed=1, out=tmp_path / "one", device="cpu")
     assert trained.checkpoint == tmp_path / "one" / "tiny@1" / "checkpoints" / "gan" / "seed1.pt"
     assert [run.step for run in trained.runs] == [20, 40]
-    files = [trained.checkpoint, trained.losses, tmp_path / "one" / "tiny@1" / "grids" / "gan-seed1.png"]
-    for file in files:
+    mine, theirs = (
+        _trainer_state(tmp_path / name / "tiny@1" / "checkpoints" / "gan" / "seed1.pt") for name in ("one", "whole")
+    )
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(torch.as_tensor(mine[key]), torch.as_tensor(theirs[key])) for key in mine)
+    for file in [trained.losses, tmp_path / "one" / "tiny@1" / "grids" / "gan-seed1.png"]:
         assert file.read_bytes() == (tmp_path / "whole" / file.relative_to(tmp_path / "one")).read_bytes()
     whole = {(r.sampler, r.train_seed, r.step): r.scores for r in Store(tmp_path / "whole", "tiny@1").runs()}
     for run in trained.runs:
         assert run.scores == whole[run.sampler, run.train_seed, run.step]
-    mine = score(str(trained.checkpoint), benchmark, seed=1, device="cpu")
-    assert mine.scores == trained.runs[-1].scores
+    scored = score(str(trained.checkpoint), benchmark, seed=1, device="cpu")
+    assert scored.scores == trained.runs[-1].scores
 
 
 def test_a_baseline_without_a_budget_needs_steps_and_batch(tmp_path: Path) -> None:

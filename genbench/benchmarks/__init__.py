@@ -95,7 +95,12 @@ def _parse(text: str, who: str, *, quick: bool) -> Benchmark:
         table = {"baselines": {}, "seeds": [], "checkpoints": 1, **table}
     try:
         budgets = {
-            baseline: Budget(steps=int(b["steps"]), batch=int(b["batch"]), options=b.get("options", {}))
+            baseline: Budget(
+                steps=int(b["steps"]),
+                batch=int(b["batch"]),
+                options=b.get("options", {}),
+                baseline=str(b.get("baseline", "")),
+            )
             for baseline, b in table["baselines"].items()
         }
         benchmark = Benchmark(
@@ -192,7 +197,12 @@ def _check(benchmark: Benchmark, who: str) -> None:
     for wanted in (benchmark.primary, *benchmark.curve):
         if wanted not in keys:
             raise unknown_name(f"metric in {who}", wanted, dict.fromkeys(keys))
-    _check_known(((DATASETS, [benchmark.dataset]), (BASELINES, list(benchmark.baselines))))
+    _check_known(
+        (
+            (DATASETS, [benchmark.dataset]),
+            (BASELINES, [budget.baseline or name for name, budget in benchmark.baselines.items()]),
+        )
+    )
     check_spaces(benchmark)
     positive = {"n": benchmark.n, "checkpoints": benchmark.checkpoints, "version": benchmark.version}
     for baseline, budget in benchmark.baselines.items():

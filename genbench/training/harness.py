@@ -27,7 +27,7 @@ from genbench.randomness import derive_seed
 from genbench.training.checkpoint import identity, load_state, model_record, save_state
 from genbench.training.health import LossLog, check_state, gradient_norms
 from genbench.training.isolation import isolated, seed_generators
-from genbench.training.scaling import ScaledSampler, Scaling
+from genbench.training.scaling import Scaling, scaled_sampler
 from genbench.training.speed import Speed
 
 WINDOW = 50
@@ -53,12 +53,15 @@ class Stop:
         Recent means.
     history : list of dict
         Means over every `WINDOW` steps: ``step``, then the losses by name, then norms of gradients at its end.
+    seconds : float
+        Spent on updates so far, those before an interruption too.
     """
 
     step: int
     sampler: Sampler
     losses: Mapping[str, float]
     history: Sequence[Mapping[str, float]]
+    seconds: float
 
 
 def train(
@@ -181,17 +184,18 @@ class _Training:
             self.trainer = build_trainer(baseline, data.event_shape, device=device, steps=steps, classes=classes)
             speed.prepare(self.trainer, device)
             self.log = LossLog(self.trainer.sampler().name)
-            self.step = 0
+            self.step, self.seconds = 0, 0.0
             if saved is not None:
                 self.trainer.load_state_dict(saved["trainer"])
                 self.log.load_state_dict(saved["log"])
-                self.step = saved["step"]
+                self.step, self.seconds = saved["step"], saved["seconds"]
         self.update = speed.wrap(self._update, self.trainer, device)
         self._saved_step, self._saved_time = self.step if saved is not None else -1, time.monotonic()
 
     def advance(self, stop: int, progress: Progress, save_every: float) -> None:
         """Train up to a stop and save there."""
         while self.step < stop:
+            clock = time.perf_counter()
             # Isolated in strides, so that neither progress nor the consumer of the stops runs inside.
             with isolated(self.device), self.speed.settings(self.device):
                 for rows in self._batches(min(stop, self.step - self.step % _STRIDE + _STRIDE)):
@@ -204,8 +208,9 @@ class _Training:
                 with isolated(self.device):
                     norms = gradient_norms(self.trainer)
                 self.log.close_window(self.step, norms)
-                if self.step < stop and time.monotonic() - self._saved_time >= save_every:
-                    self._save(self.trainer.state_dict())
+            self.seconds += time.perf_counter() - clock
+            if self.step % WINDOW == 0 and self.step < stop and time.monotonic() - self._saved_time >= save_every:
+                self._save(self.trainer.state_dict())
             progress(self.step, self.log.recent)
         self.log.check()
         state = self.trainer.state_dict()
@@ -233,15 +238,22 @@ class _Training:
         return together.to(self.device)
 
     def _save(self, state: dict[str, Any]) -> None:
-        state = {"trainer": state, "log": self.log.state_dict(), "step": self.step, "model": self.model}
+        state = {
+            "trainer": state,
+            "log": self.log.state_dict(),
+            "step": self.step,
+            "model": self.model,
+            "seconds": self.seconds,
+        }
         save_state(self.checkpoint, self.identity, state)
         self._saved_step, self._saved_time = self.step, time.monotonic()
 
     def stop(self) -> Stop:
         """Return the training as it stands."""
         with isolated(self.device):
-            sampler = ScaledSampler(self.trainer.sampler(), self.scaling, self.device)
-        return Stop(step=self.step, sampler=sampler, losses=self.log.means(), history=[*self.log.history])
+            sampler = scaled_sampler(self.trainer.sampler(), self.scaling, self.device)
+        history = [*self.log.history]
+        return Stop(step=self.step, sampler=sampler, losses=self.log.means(), history=history, seconds=self.seconds)
 
 
 def build_trainer(

@@ -137,6 +137,13 @@ def networks_of(trainer: Any, *, averages: bool = False) -> dict[str, nn.Module]
     return found
 
 
+def count_parameters(sampler: Any) -> int | None:
+    """Count the parameters of the networks that a sampler holds, one object deep; None where it shows none."""
+    networks = networks_of(sampler, averages=True).values()
+    parameters = {id(p): p.numel() for network in networks for p in network.parameters()}
+    return sum(parameters.values()) or None
+
+
 def gradient_norms(trainer: Any) -> dict[str, float]:
     """Return the norm of the gradient that each network of a trainer was last updated by: ``<network>_grad_norm``.
 

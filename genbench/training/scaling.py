@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
+from genbench.metrics.likelihood import LatentModel, iwae_bound
 from genbench.protocols import Sampler
 from genbench.sampling.blocks import classes_of
 from genbench.training.isolation import isolated, seed_generators
@@ -41,6 +43,10 @@ class Scaling:
         if self.image:
             return torch.round((samples + 1) * self.scale).clamp(0, 255).to(torch.uint8)
         return (samples * self.scale).to(torch.float32)
+
+
+IWAE_DRAWS = 64
+"""Draws an event for the likelihood bound of a model with latent variables."""
 
 
 class ScaledSampler:
@@ -87,3 +93,49 @@ class ScaledSampler:
                 f"{self.name}: {bad} of {n} samples are not finite; a score over them would be meaningless."
             )
         return self._scaling.to_data(samples)
+
+
+class DensitySampler(ScaledSampler):
+    """A `ScaledSampler` of a model that also says how likely an event is: `genbench.protocols.Density`.
+
+    Attributes
+    ----------
+    levels : int or None
+        Of images: how many levels the mass is spread over. None: a density, or vectors.
+    bound : bool
+        Whether the likelihood is a lower bound, of `IWAE_DRAWS` importance-weighted draws or of dequantization.
+    """
+
+    def __init__(self, inner: Sampler, scaling: Scaling, device: torch.device) -> None:
+        super().__init__(inner, scaling, device)
+        self.levels: int | None = getattr(inner, "levels", None)
+        self.bound = bool(getattr(inner, "bound", isinstance(inner, LatentModel)))
+
+    def log_prob(self, x: Tensor, *, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Log-likelihood in nats of events in the units of the data, (n, *event) -> (n,) float64 on the CPU.
+
+        Of images, the log mass of the image among those of so many levels; of vectors, or where a model of images has
+        a density, that density in the data's units. Draws depend on the seed.
+        """
+        inner: Any = self._inner
+        given: dict[str, Tensor] = {} if labels is None else {"labels": labels.to(self._device)}
+        events = self._scaling.to_model(x.to(self._device))
+        with isolated(self._device), torch.no_grad():
+            seed_generators(self._device, seed)
+            if isinstance(inner, LatentModel):
+                found = torch.from_numpy(iwae_bound(inner, events, k=IWAE_DRAWS, seed=seed).log_prob)
+            else:
+                found = inner.log_prob(events, **given).double().cpu()
+        if self.levels is not None:
+            return found
+        return found - math.prod(x.shape[1:]) * math.log(self._scaling.scale)
+
+
+def scaled_sampler(inner: Sampler, scaling: Scaling, device: torch.device) -> ScaledSampler:
+    """Return a trainer's sampler in the units of the data, with its likelihood if it has one.
+
+    The bound of a latent-variable model does not take labels, so that a conditional one has none.
+    """
+    bounded = isinstance(inner, LatentModel) and classes_of(inner) is None
+    kind = DensitySampler if hasattr(inner, "log_prob") or bounded else ScaledSampler
+    return kind(inner, scaling, device)

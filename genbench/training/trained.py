@@ -26,7 +26,7 @@ from genbench.training.checkpoint import MAGIC, parse_document, read_payload
 from genbench.training.harness import build_trainer
 from genbench.training.health import leaves
 from genbench.training.isolation import isolated
-from genbench.training.scaling import ScaledSampler, Scaling
+from genbench.training.scaling import ScaledSampler, Scaling, scaled_sampler
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -99,7 +99,7 @@ def load_trained(
             _check_size(path, build, document["state"]["trainer"])
             trainer = build(device=device)
             trainer.load_state_dict(document["state"]["trainer"])
-            sampler = ScaledSampler(trainer.sampler(), scaling, device)
+            sampler = scaled_sampler(trainer.sampler(), scaling, device)
     except GenbenchError:
         raise
     except Exception as error:  # the recipe has changed since, in any way
