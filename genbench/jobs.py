@@ -150,8 +150,7 @@ class Job:
 
         budget, stops = self.benchmark.baselines[baseline], self.benchmark.evaluation_steps(baseline)
         made, name = build_baseline(budget.baseline or baseline, budget.options), cell_name(baseline)
-        recipe = {**recipe_of(self.benchmark, baseline, self.speed), "options": options_of(made)}
-        clock = time.perf_counter()
+        recipe, clock = self._recipe(baseline), time.perf_counter()
         try:
             with self.progress.bar(label, total=budget.steps) as bar:
                 for stop in train(
@@ -173,16 +172,26 @@ class Job:
                         self._keep(run, label)
                     clock = time.perf_counter()
         except TrainingError as error:
-            failed = self.evaluator.record(
-                name,
-                (),
-                seconds=time.perf_counter() - clock,
-                train_seed=seed,
-                step=stops[-1],
-                failure=str(error),
-                recipe=recipe,
-            )
-            self._keep(failed, label)
+            self.record_failure(baseline, seed, str(error), label=label, seconds=time.perf_counter() - clock)
+
+    def record_failure(self, baseline: str, seed: int, failure: str, *, label: str, seconds: float = 0.0) -> None:
+        """Keep a record of a training that did not come to its end, and why."""
+        failed = self.evaluator.record(
+            cell_name(baseline),
+            (),
+            seconds=seconds,
+            train_seed=seed,
+            step=self.benchmark.evaluation_steps(baseline)[-1],
+            failure=failure,
+            recipe=self._recipe(baseline),
+        )
+        self._keep(failed, label)
+
+    def _recipe(self, baseline: str) -> dict[str, Any]:
+        """What a record says of a training: what the benchmark asks for, and every option with its value."""
+        budget = self.benchmark.baselines[baseline]
+        made = build_baseline(budget.baseline or baseline, budget.options)
+        return {**recipe_of(self.benchmark, baseline, self.speed), "options": options_of(made)}
 
     def _keep(self, run: Run, label: str) -> None:
         self.store.write(run)
@@ -190,7 +199,7 @@ class Job:
             key = self.benchmark.primary
             score = next((s for s in run.scores if s.key == key and s.split != "train" and s.estimate), None)
             said = f"{key} = {score.estimate.value:.4g}" if score and score.estimate else f"failed: {run.failure}"
-            self.progress.say(f"{label}: {said} ({run.seconds:.0f} s)")
+            self.progress.say(f"{label}: {said} ({run.cost.get('train_seconds', run.seconds):.0f} s)")
 
     def _score_stop(
         self, name: str, stop: Stop, seed: int, *, final: bool, recipe: Mapping[str, Any], since: float

@@ -31,8 +31,8 @@ class Progress:
             tqdm.write(message, file=sys.stderr)
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Step]:
-        """Show a bar that is set to the number of updates made, with the losses behind it."""
+    def bar(self, label: str, total: int, *, place: int = 0) -> Iterator[Step]:
+        """Show a bar that is set to the number of updates made, with the losses behind it, ``place`` lines down."""
         if not self.enabled:
             yield lambda step, losses: None
             return
@@ -41,7 +41,14 @@ class Progress:
         # A log file gets a line every ten seconds instead of a redrawn bar.
         pause = 0.2 if sys.stderr.isatty() else 10.0
         with tqdm(
-            total=total, desc=label, file=sys.stderr, mininterval=pause, leave=False, unit="step", ncols=100
+            total=total,
+            desc=label,
+            file=sys.stderr,
+            mininterval=pause,
+            leave=False,
+            unit="step",
+            ncols=100,
+            position=place,
         ) as bar:
 
             def update(step: int, losses: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ scored; so a run that is killed at any moment, and started again, ends in the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,9 +23,14 @@ from genbench.recipes import build_baseline, cell_name
 from genbench.records import Run
 from genbench.registry import BASELINES
 from genbench.store import Store
+from genbench.workers import Cell, default_workers, do_cell, run_cells
 
 if TYPE_CHECKING:
     from genbench.training import Speed
+
+
+TABLES_EVERY = 30.0
+"""Seconds between two writings of the tables while trainings go on; they are always written at the end."""
 
 
 def run_benchmark(
@@ -37,6 +43,7 @@ def run_benchmark(
     batch_size: int | None = None,
     controls: bool = True,
     speed: Speed | None = None,
+    workers: int | None = 1,
 ) -> list[Run]:
     """Score the controls, train the benchmark's baselines over its seeds, score them, and write records and tables.
 
@@ -58,6 +65,10 @@ def run_benchmark(
         Score the controls too (see `genbench.controls`), once each; they are never ranked.
     speed : Speed or None
         How updates are computed; part of what a record says of its training.
+    workers : int or None
+        Processes that trainings are spread over; the scores are the same. None chooses: one for each core of a CPU, as
+        far as memory reaches, and one in all on a GPU. More than one needs a script with the guard
+        ``if __name__ == "__main__"``.
 
     Returns
     -------
@@ -77,25 +88,30 @@ def run_benchmark(
     runs = store.runs()  # unlike records are refused before any work, not after it
     check_recipes(store, runs, benchmark, speed)
     pending = [(b, s) for b in benchmark.baselines for s in benchmark.seeds if not is_done(store, benchmark, b, s)]
+    cells = [Cell(b, s, f"[{i}/{len(pending)}] {b} seed {s}") for i, (b, s) in enumerate(pending, 1)]
     if pending or (controls and not _has_controls(runs)):
-        job = Job(
-            benchmark,
-            store,
-            device=device,
-            cache_folder=cache_folder,
-            progress=progress,
-            batch_size=batch_size,
-            speed=speed,
-        )
         if controls:
             # First: in seconds they show whether every score can be had, which else the end of a training would show.
-            job.score_controls()
-        for index, (baseline, seed) in enumerate(pending, 1):
-            job.train_and_score(baseline, seed, label=f"[{index}/{len(pending)}] {baseline} seed {seed}")
-            write_tables(store, benchmark, store.runs())
+            cells.insert(0, Cell(None, 0, "controls"))
+        how: dict[str, Any] = {"device": device, "cache_folder": cache_folder, "batch_size": batch_size, "speed": speed}
+        how |= {"benchmark": benchmark, "store": store}
+        wanted = default_workers(device, len(pending)) if workers is None else min(workers, len(cells))
+        written = time.monotonic()
+        for _ in _one_after_the_other(cells, progress, how) if wanted == 1 else run_cells(cells, wanted, progress, how):
+            if time.monotonic() - written >= TABLES_EVERY:
+                write_tables(store, benchmark, store.runs())
+                written = time.monotonic()
     runs = store.runs()
     write_tables(store, benchmark, runs)
     return runs
+
+
+def _one_after_the_other(cells: Iterable[Cell], progress: Progress, how: Mapping[str, Any]) -> Iterator[Cell]:
+    """Train and score cells in this process, as `genbench.workers.run_cells` does in others."""
+    job = Job(**how, progress=progress)
+    for cell in cells:
+        do_cell(job, cell)
+        yield cell
 
 
 def _has_controls(runs: Sequence[Run]) -> bool:

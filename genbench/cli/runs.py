@@ -20,6 +20,9 @@ def add_parser(verbs: Any) -> None:
     run.add_argument("--baseline", action="append", metavar="NAME", help="only this baseline; may be repeated")
     run.add_argument("--seeds", metavar="0,1,2", help="training seeds, in place of the benchmark's")
     run.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
+    run.add_argument(
+        "--workers", type=int, metavar="N", help="trainings side by side (default: one a core of a CPU, one on a GPU)"
+    )
     run.add_argument("--no-controls", action="store_true", help="leave out the controls (real, replay, gaussian, ...)")
     add_speed(run)
     add_common(run)
@@ -65,6 +68,7 @@ def _run(args: argparse.Namespace) -> int:
 
     baselines = None if args.baseline is None else tuple(dict.fromkeys(args.baseline))
     seeds, batch_size = _seeds(args.seeds), positive("--batch-size", args.batch_size)
+    workers = positive("--workers", args.workers)
     # All benchmarks are read before the first is run: a typo in the last one costs no training.
     benchmarks = [
         configured(restrict(load_benchmark(b, quick=args.quick), seeds=seeds, baselines=baselines), args)
@@ -81,6 +85,7 @@ def _run(args: argparse.Namespace) -> int:
             batch_size=batch_size,
             controls=not args.no_controls,
             speed=speed_of(args),
+            workers=workers,
         )
         print_tables(benchmark, runs, args.out)
         failed = failed or any(run.failure for run in runs)
