@@ -1,6 +1,7 @@
 """LSGAN: least squares GANs (Mao et al. 2017, arXiv:1611.04076).
 
-D is fitted to labels by least squares, and G moves samples to where D says data, eq. 2 with the labels of eq. 9:
+D is fitted to labels by least squares, and G moves samples to where D says data; of the paper's two codings of the
+labels the one by 0 and 1 (eq. 9):
 
     min_D  ½ E_x (D(x) - 1)² + ½ E_z D(G(z))²
     min_G  ½ E_z (D(G(z)) - 1)²
@@ -29,8 +30,8 @@ class LSGAN(AdversarialOptions):
 
     name: ClassVar[str] = "lsgan"
 
-    lr: float = 2e-4  # as in DCGAN, which section 4 follows; 5e-4 is better for budgets of a minute
-    beta1: float = 0.5  # section 4
+    lr: float = 2e-4  # as in DCGAN (arXiv:1511.06434); 5e-4 is better for budgets of a minute
+    beta1: float = 0.5  # as in DCGAN
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -62,7 +62,7 @@ def mlp_critic(event_shape: tuple[int, ...], width: int, *, dropout: float = 0.0
 def conv_generator(event_shape: tuple[int, ...], latent: int, width: int, *, dropout: float = 0.0) -> nn.Sequential:
     """Map z to an image by transposed convolutions that double the size, with batch normalization and tanh."""
     channels, *_ = event_shape
-    doublings, start = _doublings(event_shape)
+    doublings, start = _lowest(event_shape)
     widths = [width * 2**i for i in reversed(range(doublings))]
     seed = (widths[0], *start)
     layers: list[nn.Module] = [nn.Linear(latent, math.prod(seed)), nn.Unflatten(1, seed)]
@@ -80,43 +80,54 @@ def conv_critic(
     Batch normalization, if any, is in all layers but the first, as in DCGAN.
     """
     channels, *_ = event_shape
-    doublings, start = _doublings(event_shape)
-    widths = [channels, *(width * 2**i for i in range(doublings))]
+    count, lowest = _lowest(event_shape)
+    widths = [channels, *(width * 2**i for i in range(count))]
     layers: list[nn.Module] = []
     for wide_in, wide_out in pairwise(widths):
         layers.append(nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1))
         if batch_norm and len(layers) > 1:
             layers.append(nn.BatchNorm2d(wide_out))
         layers += [_leaky(), *_dropout(dropout)]
-    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(start), 1), nn.Flatten(0)))
+    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(lowest), 1), nn.Flatten(0)))
 
 
 def deep_critic(event_shape: tuple[int, ...], width: int, *, dropout: float = 0.0) -> nn.Sequential:
     """Map an image to one number by 3x3 convolutions and, between them, those that halve the size.
 
-    At 32x32 the seven convolutions of SN-GAN (arXiv:1802.05957, table 3). No batch normalization.
+    At 32x32 the seven convolutions of SN-GAN's standard CNN (arXiv:1802.05957) with the channels of its public
+    implementations: at a width of 64, they are 64, 128, 128, 256, 256, 512, 512. No batch normalization.
     """
     channels, *_ = event_shape
-    doublings, start = _doublings(event_shape)
-    widths = [width * 2**i for i in range(doublings + 1)]
+    count, lowest = _lowest(event_shape)
+    widths = [width * 2**i for i in range(count + 1)]
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
     for wide_in, wide_out in pairwise(widths):
         layers += [nn.Conv2d(wide_in, wide_out, 4, stride=2, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
         layers += [nn.Conv2d(wide_out, wide_out, 3, padding=1), nn.LeakyReLU(0.1), *_dropout(dropout)]
-    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(start), 1), nn.Flatten(0)))
+    return dcgan_init(nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * math.prod(lowest), 1), nn.Flatten(0)))
 
 
-def _doublings(event_shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
-    """How often a size doubles on the way to the image, and the size it starts from: 8 = 2·2², 28 = 7·2², 32 = 4·2³."""
+def halvings(height: int, width: int, *, least: int, stop: int) -> int:
+    """How often an image is halved: ``least`` times, then while both sides are above ``stop``, and while both are even.
+
+    With least = 2, stop = 4 a side of 8 → 2, 28 → 7, 32 → 4; with least = 1, stop = 8: 8 → 4, 28 → 7, 64 → 8.
+    """
+    smaller, common = min(height, width), math.gcd(height, width)
+    count = 0
+    while common % 2 ** (count + 1) == 0 and (count < least or smaller >> count > stop):
+        count += 1
+    return count
+
+
+def _lowest(event_shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
+    """How often convolutions after DCGAN halve an image, and the size that is left: 8 = 2·2², 28 = 7·2², 32 = 4·2³."""
     _, height, width = event_shape
-    if height % 4 or width % 4:
+    count = halvings(height, width, least=2, stop=4)
+    if count < 2:
         raise UsageError(
             f"convolutions need images whose sides are multiples of 4, got {height}x{width}; pad or resize them."
         )
-    doublings = 2
-    while all(size % 2 ** (doublings + 1) == 0 and size >> doublings > 4 for size in (height, width)):
-        doublings += 1
-    return doublings, (height >> doublings, width >> doublings)
+    return count, (height >> count, width >> count)
 
 
 def dcgan_init(network: nn.Sequential) -> nn.Sequential:
@@ -176,7 +187,7 @@ class LabelledGenerator(nn.Module):
 class LabelledCritic(nn.Module):
     """D(x, y), after the same: a learned picture of the label is one more channel; beside vectors stand numbers.
 
-    The projection of Miyato & Koyama (arXiv:1802.05637) lost most of the variety within each class at this scale.
+    Another way is the projection of Miyato & Koyama (arXiv:1802.05637): a product of an embedding with features of x.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """R3GAN: the relativistic GAN with R1 and R2 (Huang et al. 2024, "The GAN is dead", arXiv:2501.05441).
 
-D compares samples with data, one pair at a time, instead of judging each by itself (eq. 2), so that G cannot gain by
-dropping modes; zero-centred penalties on the gradient at data (R1) and at samples (R2) make the game converge (eq. 3):
+D compares samples with data, one pair at a time, instead of judging each by itself, so that G cannot gain by dropping
+modes; zero-centred penalties on the gradient at data (R1) and at samples (R2) make the game converge (section 2):
 
     min_D  E f(D(G(z)) - D(x)) + γ/2 (R1 + R2)      f = softplus
     min_G  E f(D(x) - D(G(z)))

@@ -32,11 +32,11 @@ class SNGAN(AdversarialOptions):
 
     name: ClassVar[str] = "sn-gan"
 
-    lr: float = 2e-4  # for both networks; section 4.2, of the ResNets trained with the hinge loss
-    beta1: float = 0.0  # section 4.2; beta2 is 0.9
-    n_critic: int = 5  # updates of D for one of G; section 4.2
-    schedule: str = "linear"  # section 4.2
-    deep: bool = False  # the convolutions of table 3, 3x3 ones between those that halve the size; for 32x32 and up
+    lr: float = 2e-4  # for both networks; of the paper's ResNets, which were trained with the hinge loss, as are:
+    beta1: float = 0.0  # beta2 is 0.9
+    n_critic: int = 5  # updates of D for one of G
+    schedule: str = "linear"  # the paper's rate falls in the last part of the training only
+    deep: bool = False  # the paper's standard CNN: 3x3 convolutions between those that halve the size; for 32x32 and up
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
+from baselines.networks import halvings
+
 FREQUENCIES = 16  # of time, geometric from 1 to 100: t runs over [0, 1]
 
 
@@ -81,7 +83,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     event_shape : (C, H, W)
-        A side is halved while it is even and above 8, and once in any case if it can be.
+        Both sides are halved while they are even and above 8, and once in any case if they can be.
     width : int
         Channels at full resolution; twice as many below.
     depth : int
@@ -95,7 +97,7 @@ class UNet(nn.Module):
     def __init__(self, event_shape: tuple[int, ...], width: int, *, depth: int, dropout: float, classes: int) -> None:
         super().__init__()
         channels, *size = event_shape
-        widths = [width] + [2 * width] * halvings(min(size), math.gcd(*size))
+        widths = [width] + [2 * width] * halvings(*size, least=1, stop=8)
         embedding = 4 * width
         self.embed = TimeEmbedding(embedding, classes)
         self.first = nn.Conv2d(channels, width, 3, padding=1)
@@ -129,17 +131,6 @@ class UNet(nn.Module):
             for block in cast(nn.ModuleList, self.up[i]):
                 hidden = block(hidden, embedded)
         return cast(Tensor, self.last(hidden))
-
-
-def halvings(size: int, divisor: int, *, least: int = 1, stop: int = 8) -> int:
-    """How often a size is halved: ``least`` times, then while it is above ``stop``, and only while it is even.
-
-    ``divisor`` is what all sides have in common. With the defaults 8 → 4, 16 → 8, 28 → 7, 64 → 8.
-    """
-    count = 0
-    while divisor % 2 ** (count + 1) == 0 and (count < least or size >> count > stop):
-        count += 1
-    return count
 
 
 def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Module:

@@ -28,11 +28,10 @@ from torch import Tensor, nn
 from baselines.ema import EMA
 from baselines.labels import class_count, one_hot, sample_labels
 from baselines.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian, Likelihood, kl_to_standard_normal
-from baselines.networks import is_image, mlp
+from baselines.networks import halvings, is_image, mlp
 from baselines.optimization import Optimizer, OptimizerOptions
 from baselines.options import check_choice, check_count, check_flag, check_fraction, check_positive
 from baselines.parts import Parts
-from baselines.unet import halvings
 from genbench.errors import UsageError
 
 
@@ -150,7 +149,7 @@ def convolutions(
     8x8: w - halve to 2w - halve to 2w; further halvings are to 4w. No batch normalization.
     """
     channels, *size = event_shape
-    count = halvings(min(size), math.gcd(*size), least=2, stop=4)
+    count = halvings(*size, least=2, stop=4)
     widths = [width, *([2 * width] * min(count, 2)), *([4 * width] * (count - 2))]
     down: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Dropout(dropout)]
     up: list[nn.Module] = [nn.Conv2d(width, channels, 3, padding=1)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genbench.errors import GenbenchError, SampleError
+from genbench.isolation import kept_generators, seed_generators
 from genbench.sampling.files import FileSampler
 from genbench.sampling.latents import Latent
 
@@ -53,7 +54,8 @@ class CalledSampler:
         return self._drawn(n, seed=seed)
 
     def _drawn(self, n: int, *, seed: int, **labels: Tensor) -> Tensor:
-        with user_code(self.name), own_generators(self._device, seed), torch.no_grad():
+        with user_code(self.name), kept_generators(self._device), torch.no_grad():
+            seed_generators(self._device, seed)
             found = self._call(n, seed=seed, **labels)
         return self._finish(found)
 
@@ -149,18 +151,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in training:
             part.training = mode
-
-
-@contextmanager
-def own_generators(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global generators of the CPU and a GPU, and put them back on leaving."""
-    cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 @contextmanager

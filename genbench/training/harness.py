@@ -22,11 +22,11 @@ from torch import Tensor
 
 from genbench.definitions import Dataset
 from genbench.errors import UsageError
+from genbench.isolation import isolated, seed_generators
 from genbench.protocols import Baseline, Sampler, Trainer
 from genbench.randomness import derive_seed
 from genbench.training.checkpoint import identity, load_state, model_record, save_state
 from genbench.training.health import LossLog, check_state, gradient_norms
-from genbench.training.isolation import isolated, seed_generators
 from genbench.training.scaling import Scaling, scaled_sampler
 from genbench.training.speed import Speed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.errors import SampleError
+from genbench.isolation import isolated, seed_generators
 from genbench.metrics.likelihood import LatentModel, iwae_bound
 from genbench.protocols import Sampler
+from genbench.randomness import derive_seed
 from genbench.sampling.blocks import classes_of
-from genbench.training.isolation import isolated, seed_generators
 
 
 class Scaling:
@@ -47,6 +49,9 @@ class Scaling:
 
 IWAE_DRAWS = 64
 """Draws an event for the likelihood bound of a model with latent variables."""
+
+BLOCK_ELEMENTS = 2**24
+"""Numbers that a model may have to hold at a time for the likelihood of images: one for every level of every value."""
 
 
 class ScaledSampler:
@@ -125,10 +130,24 @@ class DensitySampler(ScaledSampler):
             if isinstance(inner, LatentModel):
                 found = torch.from_numpy(iwae_bound(inner, events, k=IWAE_DRAWS, seed=seed).log_prob)
             else:
-                found = inner.log_prob(events, **given).double().cpu()
+                found = self._in_blocks(events, seed=seed, **given)
         if self.levels is not None:
             return found
         return found - math.prod(x.shape[1:]) * math.log(self._scaling.scale)
+
+    def _in_blocks(self, events: Tensor, *, seed: int, **given: Tensor) -> Tensor:
+        """Ask the model itself, for as many events at a time as it can hold the numbers of."""
+        inner: Any = self._inner
+        drawn = "seed" in inspect.signature(inner.log_prob).parameters
+        block = max(1, BLOCK_ELEMENTS // (math.prod(events.shape[1:]) * (self.levels or 1)))
+        found = []
+        for start in range(0, len(events), block):
+            rows = slice(start, start + block)
+            told: dict[str, Any] = {name: value[rows] for name, value in given.items()}
+            if drawn:
+                told["seed"] = derive_seed(seed, "block", start)
+            found.append(inner.log_prob(events[rows], **told).double().cpu())
+        return torch.cat(found)
 
 
 def scaled_sampler(inner: Sampler, scaling: Scaling, device: torch.device) -> ScaledSampler:

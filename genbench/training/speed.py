@@ -164,7 +164,10 @@ class CudaGraph:
         """
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.device(self._device), torch.cuda.graph(graph):
+            # On the stream of the warm-up, where libraries have their handles and workspaces by now and what is left of
+            # an autograd graph belongs. Other threads of the process may go on using CUDA.
+            recording = torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local")
+            with torch.cuda.device(self._device), recording:
                 losses = update()
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]

@@ -20,12 +20,12 @@ from genbench.errors import GenbenchError, SampleError, UsageError
 from genbench.files.limits import LIMITS, Limits
 from genbench.files.parsing import parsing
 from genbench.files.tensors import check_torch_archive
+from genbench.isolation import isolated
 from genbench.protocols import Trainer
 from genbench.registry import BASELINES
 from genbench.training.checkpoint import MAGIC, parse_document, read_payload
 from genbench.training.harness import build_trainer
 from genbench.training.health import leaves
-from genbench.training.isolation import isolated
 from genbench.training.scaling import ScaledSampler, Scaling, scaled_sampler
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.unet import Attention, UNet, halvings
+from baselines.networks import halvings
+from baselines.unet import Attention, UNet
 
 
 def unet(shape: tuple[int, ...], *, width: int = 8, depth: int = 1, classes: int = 0) -> UNet:
@@ -30,7 +31,7 @@ def test_a_field_has_the_shape_of_its_images_and_is_zero_at_first(shape: tuple[i
 
 @pytest.mark.parametrize(("size", "expected"), [(8, 4), (16, 8), (28, 7), (32, 8), (64, 8), (9, 9), (10, 5), (2, 1)])
 def test_sides_are_halved_down_to_what_the_docstring_says(size: int, expected: int):
-    assert size >> halvings(size, size) == expected
+    assert size >> halvings(size, size, least=1, stop=8) == expected
 
 
 def test_attention_is_for_images_above_eight_pixels():

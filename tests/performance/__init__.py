@@ -1,1 +1,1 @@
-"""Benchmarks of speed: run by hand, never asserted. ``python -m tests.performance --only fd``."""
+"""Benchmarks of speed: run by hand, never asserted. ``python -m tests.performance`` runs them all."""

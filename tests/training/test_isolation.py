@@ -11,8 +11,8 @@ import torch
 
 from baselines.gan import GAN
 from genbench.definitions import Dataset
+from genbench.isolation import isolated, kept_generators, seed_generators
 from genbench.training import train
-from genbench.training.isolation import isolated, seed_generators
 
 CPU = torch.device("cpu")
 BUDGET: dict[str, Any] = {"seed": 0, "steps": 25, "batch": 8, "device": CPU, "stops": (10, 25)}
@@ -73,3 +73,17 @@ def test_progress_runs_outside_the_isolation(scripted: Any, vectors: Dataset, st
 
     list(train(scripted(), vectors, checkpoint=state, progress=progress, **BUDGET))
     assert seen == [(10, True, True), (20, True, True), (25, True, True)]
+
+
+def test_the_generator_of_an_mps_device_is_seeded_and_restored(monkeypatch: pytest.MonkeyPatch):
+    held = torch.Generator().manual_seed(1)
+    monkeypatch.setattr("torch.mps.get_rng_state", held.get_state)
+    monkeypatch.setattr("torch.mps.set_rng_state", held.set_state)
+    monkeypatch.setattr("torch.mps.manual_seed", held.manual_seed)
+    mps, before = torch.device("mps"), (generators(), held.get_state())
+    with kept_generators(mps):
+        seed_generators(mps, 5)
+        assert held.initial_seed() == torch.initial_seed() == 5
+        torch.rand(3, generator=held)
+    assert generators() == before[0]
+    assert torch.equal(held.get_state(), before[1])

@@ -11,18 +11,13 @@ from genbench.devices import one_thread
 
 
 @contextmanager
-def isolated(device: torch.device) -> Iterator[None]:
-    """Restore torch's global generators on leaving; on the CPU, compute in one thread.
-
-    The last bits depend on the number of threads, and adversarial training amplifies them to other samples. Never
-    held across a ``yield``: the consumer would run inside.
-    """
+def kept_generators(device: torch.device) -> Iterator[None]:
+    """Restore torch's global generators, those of the CPU and of one device, on leaving."""
     cpu_state = torch.get_rng_state()
     cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
     try:
-        with one_thread(where=device.type == "cpu"):
-            yield
+        yield
     finally:
         torch.set_rng_state(cpu_state)
         if cuda_state is not None:
@@ -32,10 +27,21 @@ def isolated(device: torch.device) -> Iterator[None]:
 
 
 def seed_generators(device: torch.device, seed: int) -> None:
-    """Seed torch's global generators of the CPU and of one device: those that `isolated` restores, and no others."""
+    """Seed the generators that `kept_generators` restores, and no others."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
     elif device.type == "mps":
         torch.mps.manual_seed(seed)
+
+
+@contextmanager
+def isolated(device: torch.device) -> Iterator[None]:
+    """Restore torch's global generators on leaving; on the CPU, compute in one thread.
+
+    The last bits depend on the number of threads, and adversarial training amplifies them to other samples. Never
+    held across a ``yield``: the consumer would run inside.
+    """
+    with kept_generators(device), one_thread(where=device.type == "cpu"):
+        yield
