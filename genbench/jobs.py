@@ -95,12 +95,10 @@ class Job:
             benchmark, device=device, cache=FeatureCache(cache_folder), batch_size=batch_size
         )
         store.check_protocol(self.evaluator.protocol)
-        self._picture("real", self._real_samples())
+        from genbench.album import picture_real
 
-    def _real_samples(self) -> Any:
-        import torch
-
-        return torch.from_numpy(self.evaluator.dataset.test[: self.benchmark.n])
+        self.pictures = store.folder / "grids"
+        picture_real(self.pictures, self.evaluator)
 
     def score_controls(self) -> None:
         """Score the controls that have no record yet, once each: nothing is trained, so that seeds mean nothing.
@@ -232,6 +230,7 @@ class Job:
         """Draw, picture and score: the fields of a record that say what was found, or why nothing was."""
         import torch
 
+        from genbench.album import picture_samples
         from genbench.classes import class_scores
         from genbench.likelihoods import likelihood_scores
 
@@ -243,7 +242,7 @@ class Job:
             wanted = [spec for spec in self.benchmark.metrics if only is None or spec.key in only]
             scores = self.evaluator.score_seen(seen, wanted, seed=seed)
             if picture is not None:
-                self._picture(picture, torch.cat(blocks))
+                picture_samples(self.pictures, picture, self.evaluator, torch.cat(blocks), seen)
         except SampleError as error:
             return {"scores": (), "failure": str(error), "cost": {}}
         if only is not None:  # along training no test is made of differences, which is what replicates are kept for
@@ -254,13 +253,6 @@ class Job:
             "likelihood": likelihood_scores(self.evaluator, sampler, seed=seed),
             "cost": cost,
         }
-
-    def _picture(self, name: str, samples: Any) -> None:
-        from genbench.grids import sample_grid
-
-        picture = sample_grid(samples, self.evaluator.dataset.train)
-        if picture is not None:
-            write_atomic(self.store.folder / "grids" / f"{name}.png", picture)
 
     def _log(self, name: str, seed: int, history: Sequence[Mapping[str, float]]) -> None:
         """Write losses and norms of gradients along training as CSV, one row for every 50 updates."""

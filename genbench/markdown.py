@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.definitions import Benchmark
-from genbench.records import ARROWS, Estimate, Run, Score
-from genbench.tables import controls_of, final_cells, generalization, leaderboard, primary_order, stability
+from genbench.records import ARROWS, Run, Score
+from genbench.tables import controls_of, generalization, leaderboard, memorization, primary_order, scores, stability
+from genbench.tables.curves import verdict_counts, verdict_sentences
+from genbench.tables.memorization import MEMORIZATION_COLUMNS
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -37,7 +39,8 @@ def number(value: Any) -> str:
 
 def leaderboard_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
     """Quality: the ranking under the primary metric, then every metric against held-out data."""
-    table = _named(leaderboard(runs))
+    board = leaderboard(runs, benchmark)
+    table = _named(scores(runs))
     table = table[table["split"] != "train"]
     names = _names(runs, benchmark)
     main = table[table["short"] == benchmark.primary].set_index("model")
@@ -51,8 +54,10 @@ def leaderboard_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
         "leaderboard",
         runs,
         benchmark,
-        ranking=_ranking(main, names, benchmark.primary, null=null) if len(main) else "",
-        over_seeds=bool((main["interval"] == "seeds").any()),
+        ranking=_ranking(board, main, names, null=null) if len(main) else "",
+        over_seeds=bool((board["interval"] == "seeds").any()),
+        over_samples=bool((board["interval"][~board["control"].astype(bool)] == "samples").any()),
+        unranked=[(row["model"], row["note"]) for _, row in board.iterrows() if row["note"] and not row["control"]],
         everything=markdown_table(["metric", *names.values(), *(["*real data*"] if null else [])], rows),
     )
 
@@ -63,24 +68,32 @@ def _names(runs: Sequence[Run], benchmark: Benchmark) -> dict[str, str]:
     return {name: name for name in primary_order(runs, benchmark)} | {name: f"*{name}*" for name in controls}
 
 
-def _ranking(main: pd.DataFrame, names: Mapping[str, str], primary: str, *, null: bool) -> str:
-    header = ["model", "rank", _arrowed(primary, main), "debiased", "95% interval", "seeds", "failed"]
+def _ranking(board: pd.DataFrame, main: pd.DataFrame, names: Mapping[str, str], *, null: bool) -> str:
+    """Lay out ranks; no times, which differ from run to run: they are in the CSV."""
+    key = str(board["primary"].iloc[0])
+    sized = bool(board["parameters"].notna().any())
+    header = ["model", "rank", _arrowed(key, main), "debiased", "95% interval", "seeds", "failed"]
+    header += ["parameters"] if sized else []
     rows = []
-    for name, written in names.items():
-        row = main.loc[name]
-        rank = "" if written != name else _count(row["rank"])
-        cells = [rank, number(row["value"]), number(row["debiased"]), _interval(row)]
-        rows.append([written, *cells, _count(row["seeds"]), _count(row["failed"])])
+    for name, row in board.set_index("model").iterrows():
+        bounds = {"low": row[f"{key}_low"], "high": row[f"{key}_high"]}
+        rank = "" if row["control"] else _count(row["rank"])
+        cells = [rank, number(row[key]), number(row[f"{key}_debiased"]), _interval(bounds)]
+        size = [f"{row['parameters']:,}" if pd.notna(row["parameters"]) else ""] if sized else []
+        rows.append([names[str(name)], *cells, _count(row["seeds"]), _count(row["failed"]), *size])
     if null:
-        rows.append(["*real data*", "", number(main["null"].dropna().mean()), "", "", "", ""])
+        rows.append(["*real data*", "", number(main["null"].dropna().mean()), *[""] * (len(header) - 3)])
     return markdown_table(header, rows)
 
 
 def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
-    """Stability: the spread over training seeds and the regret along training, for the metrics of the curve."""
+    """Stability: the spread over training seeds and what became of the runs, for the metrics of the curve."""
     table = _named(stability(runs))
     table = table[table["split"] != "train"]
-    header = ["metric", "model", "mean", "95% interval", "sd", "sampling s.e.", "best", "worst", "regret", "failed"]
+    header = [
+        "metric", "model", "verdicts", "mean", "95% interval", "sd", "s.e.", "CVaR", "regret", "AULC", "oscillation",
+        "failed",
+    ]  # fmt: skip
     wanted = {benchmark.primary, *benchmark.curve}
     names = _names(runs, benchmark)
     rows = []
@@ -88,52 +101,92 @@ def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
         for name, written in names.items():
             row = part.loc[name]
             failed = f"{row['failed']} of {row['seeds']} [{number(row['failed_low'])}, {number(row['failed_high'])}]"
-            cells = [number(row[c]) for c in ("sd", "sampling_std_error", "best", "worst", "regret")]
-            rows.append([_arrowed(short, part), written, number(row["mean"]), _interval(row), *cells, failed])
-    return _render("stability", runs, benchmark, table=markdown_table(header, rows))
+            cells = [number(row[c]) for c in ("sd", "sampling_noise", "cvar", "regret", "aulc", "oscillation")]
+            known = [_arrowed(short, part), written, verdict_counts(row), number(row["mean"]), _interval(row)]
+            rows.append([*known, *cells, failed])
+    sentences = verdict_sentences(runs, benchmark)
+    return _render("stability", runs, benchmark, table=markdown_table(header, rows), sentences=sentences)
 
 
 def generalization_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
-    """Generalization: the score against train, against held-out data, the gap with its interval, and memorization."""
+    """Generalization: the verdict on memorization, and the gap between held-out and training data with its interval."""
     names = _names(runs, benchmark)
-    null = "real" not in names
+    table = _named(generalization(runs))
+    header = ["metric", "model", "train", "held-out", "gap", "95% interval of the gap"]
+    header += [] if "real" in names else ["real data"]
+    rows, others = [], []
+    for short, part in _by_metric(table):
+        # Likelihoods have no space in their name.
+        main = "@" not in short or re.sub(r"[:,]rows=\d+", "", short) == benchmark.primary
+        if not main:
+            others.append([_arrowed(short, part), *(_marked_gap(part, name) for name in names)])
+        for name, written in names.items() if main else ():
+            if name in part.index:
+                row = part.loc[name]
+                cells = [number(row[c]) for c in ("train", "test", "gap")]
+                floor = [] if "real" in names else [number(row["null"])]
+                rows.append([_arrowed(short, part), written, *cells, _interval(row), *floor])
+    verdicts = memorization(runs)
+    return _render(
+        "generalization",
+        runs,
+        benchmark,
+        table=markdown_table(header, rows) if rows else "",
+        others=markdown_table(["gap of", *names.values()], others) if others else "",
+        verdicts=_verdicts(verdicts, names),
+        sentences=list(verdicts.loc[verdicts["verdict"] == "memorized", "sentence"]),
+        missing=[(row.model, row.missing) for row in verdicts.drop_duplicates("model").itertuples() if row.missing],
+    )
+
+
+def ladder_markdown(table: pd.DataFrame, benchmark: Benchmark) -> str:
+    """Data size: held-out score, gap and the label test at every size of the training split."""
     header = [
-        "metric",
         "model",
-        "train",
-        "held-out",
+        "train size",
+        f"{benchmark.primary}",
+        "95% interval",
         "gap",
         "95% interval of the gap",
-        *(["real data"] if null else []),
+        "verdict",
     ]
     rows = []
-    for short, part in _by_metric(_named(generalization(runs))):
+    for _, row in table.iterrows():
+        test, gap = (_interval({"low": row[f"{of}_low"], "high": row[f"{of}_high"]}) for of in ("test", "gap"))
+        name = f"*{row['model']}*" if row["control"] else str(row["model"])
+        rows.append(
+            [name, _count(row["train_size"]), number(row["test"]), test, number(row["gap"]), gap, row["verdict"]]
+        )
+    sentences = [f"- {row['model']}, {row['train_size']}: {row['sentence']}" for _, row in table.iterrows()]
+    title = f"# {benchmark.id}: from memorizing to generalizing"
+    about = "By the size of the training split. Gap: held-out minus train."
+    return "\n\n".join([title, about, markdown_table(header, rows), "\n".join(sentences)]) + "\n"
+
+
+def _marked_gap(part: pd.DataFrame, name: str) -> str:
+    """Write a gap, with a star where its interval leaves out zero."""
+    if name not in part.index:
+        return "–"
+    row = part.loc[name]
+    return number(row["gap"]) + ("*" if row["low"] > 0 or row["high"] < 0 else "")
+
+
+def _verdicts(table: pd.DataFrame, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Lay out each label test, with what describes closeness beside it."""
+    known = [*MEMORIZATION_COLUMNS, "sentence"]
+    described = [c for c in table.columns if c not in known and not c.endswith(" null")]
+    header = ["model", "verdict", "nearest to train", "by chance", "p-value", "corrected", "n", *described]
+    found = []
+    for key, part in table[table["metric"] != ""].groupby("metric", sort=False):
+        by_model = part.set_index("model")
+        rows = []
         for name, written in names.items():
-            row = part.loc[name]
-            cells = [number(row[c]) for c in ("train", "test", "gap")]
-            floor = [number(row["null"])] if null else []
-            rows.append([_arrowed(short, part), written, *cells, _interval(row), *floor])
-    verdict = _memorization(runs, names) if controls_of(runs) else ""  # tables from before controls stay as they were
-    return _render("generalization", runs, benchmark, table=markdown_table(header, rows), memorization=verdict)
-
-
-def _memorization(runs: Sequence[Run], names: Mapping[str, str]) -> str:
-    """Lay out the label test, the one score that decides whether a model copied; empty where it was not taken."""
-    keys = dict.fromkeys(s.key for run in runs for s in run.scores if s.metric.partition(":")[0] == "label_test")
-    rows = []
-    for key in keys:
-        cells = {cell.model: cell for cell in final_cells(runs, key, None)}
-        for name, written in names.items():
-            found = [s.estimate for s in cells[name].scores if s.estimate is not None]
-            share, chance = (fmean(values) if values else None for values in _columns(found))
-            # Bonferroni: the smallest of the seeds' p-values, times how many there are.
-            p_value = min(1.0, len(found) * min(e.extra["p_value"] for e in found)) if found else None
-            rows.append([f"{key} {ARROWS['match']}", written, number(share), number(chance), number(p_value)])
-    return markdown_table(["metric", "model", "nearest to train", "by chance", "p-value"], rows) if rows else ""
-
-
-def _columns(found: Sequence[Estimate]) -> tuple[list[float], list[float]]:
-    return [e.value for e in found], [e.null for e in found if e.null is not None]
+            row = by_model.loc[name]
+            cells = [number(row[c]) for c in ("share", "chance", "p_value", "p_corrected")]
+            cells += [_count(row["n_generated"]), *(number(row[c]) for c in described)]
+            rows.append([written, str(row["verdict"]), *cells])
+        found.append((str(key), markdown_table(header, rows)))
+    return found
 
 
 def score_markdown(scores: Sequence[Score]) -> str:

@@ -12,25 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genbench import markdown, tables
-from genbench.atomic import check_writable, write_atomic
+from genbench.atomic import check_writable
 from genbench.benchmarks import restrict
 from genbench.definitions import Benchmark, Budget
 from genbench.errors import UsageError
 from genbench.jobs import Job, check_recipes, is_done
 from genbench.progress import Progress
+from genbench.publish import write_page, write_tables
 from genbench.recipes import build_baseline, cell_name
 from genbench.records import Run
 from genbench.registry import BASELINES
 from genbench.store import Store
+from genbench.tables import CONTROLS, is_control
 from genbench.workers import Cell, default_workers, do_cell, run_cells
 
 if TYPE_CHECKING:
     from genbench.training import Speed
 
 
-TABLES_EVERY = 30.0
-"""Seconds between two writings of the tables while trainings go on; they are always written at the end."""
+TABLES_SHARE = 0.05
+"""Share of the time that may go into writing tables while trainings go on; they are always written at the end."""
 
 
 def run_benchmark(
@@ -96,13 +97,14 @@ def run_benchmark(
         how: dict[str, Any] = {"device": device, "cache_folder": cache_folder, "batch_size": batch_size, "speed": speed}
         how |= {"benchmark": benchmark, "store": store}
         wanted = default_workers(device, len(pending)) if workers is None else min(workers, len(cells))
-        written = time.monotonic()
+        due = time.monotonic() + 30.0
         for _ in _one_after_the_other(cells, progress, how) if wanted == 1 else run_cells(cells, wanted, progress, how):
-            if time.monotonic() - written >= TABLES_EVERY:
+            if (now := time.monotonic()) >= due:
                 write_tables(store, benchmark, store.runs())
-                written = time.monotonic()
+                due = time.monotonic() + (time.monotonic() - now) / TABLES_SHARE
     runs = store.runs()
     write_tables(store, benchmark, runs)
+    write_page(store, benchmark, runs)
     return runs
 
 
@@ -116,7 +118,7 @@ def _one_after_the_other(cells: Iterable[Cell], progress: Progress, how: Mapping
 
 def _has_controls(runs: Sequence[Run]) -> bool:
     """Whether those that most data allow are there; which ones these data allow is not known before they are loaded."""
-    return set(tables.CONTROLS) - {"truth"} <= {run.sampler for run in runs if tables.is_control(run)}
+    return set(CONTROLS) - {"truth"} <= {run.sampler for run in runs if is_control(run)}
 
 
 class Trained(NamedTuple):
@@ -203,7 +205,7 @@ def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
     SetupError
         If ``out`` cannot be written to.
     """
-    for kind, names in (("baseline", {*BASELINES.entries(), *benchmark.baselines}), ("control", tables.CONTROLS)):
+    for kind, names in (("baseline", {*BASELINES.entries(), *benchmark.baselines}), ("control", CONTROLS)):
         if run.sampler in names:
             raise UsageError(f"{run.sampler!r} is the name of a {kind}; choose another with --name.")
     store = Store(out, benchmark.id)
@@ -211,29 +213,5 @@ def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
     store.write(run)
     runs = store.runs()
     write_tables(store, benchmark, runs)
+    write_page(store, benchmark, runs)
     return runs
-
-
-def write_tables(store: Store, benchmark: Benchmark, runs: Sequence[Run]) -> None:
-    """Derive the three tables from the records, as CSV for machines and Markdown for people."""
-    if not any(run.final for run in runs):
-        return
-    for name, frame in (
-        ("leaderboard", tables.leaderboard(runs)),
-        ("stability", tables.stability(runs)),
-        ("generalization", tables.generalization(runs)),
-    ):
-        # Eight digits: more than any score is worth, fewer than what differs between two BLAS builds.
-        content = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-        write_atomic(store.folder / f"{name}.csv", content.encode())
-    for name, text in markdown_tables(benchmark, runs):
-        write_atomic(store.folder / f"{name}.md", text.encode())
-
-
-def markdown_tables(benchmark: Benchmark, runs: Sequence[Run]) -> Iterable[tuple[str, str]]:
-    """Return the three tables for reading, by name."""
-    return [
-        ("leaderboard", markdown.leaderboard_markdown(runs, benchmark)),
-        ("stability", markdown.stability_markdown(runs, benchmark)),
-        ("generalization", markdown.generalization_markdown(runs, benchmark)),
-    ]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from genbench._version import __version__
-from genbench.cli import cache, extractor, runs, scores, train
+from genbench.cli import cache, compare, export, extractor, report, runs, scores, train
 from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
 
 EPILOG = """\
@@ -21,6 +21,8 @@ examples:
   genbench score samples.npz --benchmark digits     score your own samples
   genbench score samples/ --reference real/         ... against real images of your own, with no benchmark
   genbench score my.models:make --benchmark digits  ... or a generator in Python
+  genbench report results/digits@1                  the results as one HTML page
+  genbench compare results/digits@1:gan results/digits@1:vae   paired differences
 
 exit codes: 0 fine, 2 wrong usage or configuration, 3 not evaluable, 4 the environment lacks something, 130 interrupted
 """
@@ -41,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     runs.add_parser(verbs)
     train.add_parser(verbs)
     scores.add_parser(verbs)
+    report.add_parser(verbs)
+    compare.add_parser(verbs)
+    export.add_parser(verbs)
     extractor.add_parser(verbs)
     listing = verbs.add_parser("list", help="list benchmarks, metrics, extractors, datasets and baselines")
     listing.add_argument("kind", nargs="?", choices=KINDS, help="only this kind")

@@ -110,8 +110,8 @@ def cache_folder(args: argparse.Namespace) -> Path | None:
 
 def print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Path) -> None:
     """Print the three tables of a benchmark."""
-    from genbench.run import markdown_tables
+    from genbench.publish import markdown_tables
 
-    for _, text in markdown_tables(benchmark, runs):
+    for text in markdown_tables(benchmark, runs).values():
         print(text)
-    print(f"Tables, records and pictures: {out / benchmark.id}")
+    print(f"Report: {out / benchmark.id / 'report.html'}; tables, records and pictures beside it")

@@ -10,6 +10,7 @@ from genbench.cli.common import add_common, cache_folder, configured, positive, 
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from genbench.definitions import Benchmark
     from genbench.training import Speed
 
 
@@ -19,6 +20,18 @@ def add_parser(verbs: Any) -> None:
     run.add_argument("benchmark", nargs="*", default=["digits"], help="names or .toml files (default: digits)")
     run.add_argument("--baseline", action="append", metavar="NAME", help="only this baseline; may be repeated")
     run.add_argument("--seeds", metavar="0,1,2", help="training seeds, in place of the benchmark's")
+    run.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="OPTION=A,B,...",
+        help="also with an option multiplied or set, as lr=x0.3,x1,x3; for sensitivity.csv; may be repeated",
+    )
+    run.add_argument(
+        "--train-size",
+        metavar="64,256",
+        help="on so many training samples, each size in a folder of its own; for ladder.csv",
+    )
     run.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
     run.add_argument(
         "--workers", type=int, metavar="N", help="trainings side by side (default: one a core of a CPU, one on a GPU)"
@@ -49,44 +62,57 @@ def speed_of(args: argparse.Namespace) -> Speed:
     return Speed(precision=args.precision, fast=args.fast)
 
 
-def _seeds(text: str | None) -> tuple[int, ...] | None:
+def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+        numbers = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:
-        raise UsageError(f"--seeds: whole numbers separated by commas expected, got {text!r}.") from error
-    if min(seeds) < 0:
-        raise UsageError(f"--seeds: numbers from 0 expected, got {text!r}.")
-    return seeds
+        raise UsageError(f"{option}: whole numbers separated by commas expected, got {text!r}.") from error
+    if min(numbers) < 0:
+        raise UsageError(f"{option}: numbers from 0 expected, got {text!r}.")
+    return numbers
+
+
+def _chosen(args: argparse.Namespace) -> list[Benchmark]:
+    """Read every benchmark before the first is run: a typo in the last one costs no training."""
+    from genbench.benchmarks import load_benchmark, restrict
+    from genbench.benchmarks.variants import vary
+
+    baselines = None if args.baseline is None else tuple(dict.fromkeys(args.baseline))
+    seeds = _numbers("--seeds", args.seeds)
+    found = []
+    for name in args.benchmark:
+        benchmark = restrict(load_benchmark(name, quick=args.quick), seeds=seeds, baselines=baselines)
+        for variation in args.vary:
+            benchmark = vary(benchmark, variation)
+        found.append(configured(benchmark, args))
+    return found
 
 
 def _run(args: argparse.Namespace) -> int:
-    from genbench.benchmarks import load_benchmark, restrict
+    from genbench.benchmarks.ladder import with_train_size
     from genbench.progress import Progress
+    from genbench.publish import write_ladder
     from genbench.run import run_benchmark
 
-    baselines = None if args.baseline is None else tuple(dict.fromkeys(args.baseline))
-    seeds, batch_size = _seeds(args.seeds), positive("--batch-size", args.batch_size)
-    workers = positive("--workers", args.workers)
-    # All benchmarks are read before the first is run: a typo in the last one costs no training.
-    benchmarks = [
-        configured(restrict(load_benchmark(b, quick=args.quick), seeds=seeds, baselines=baselines), args)
-        for b in args.benchmark
-    ]
+    how = {
+        "out": args.out,
+        "device": args.device,
+        "cache_folder": cache_folder(args),
+        "progress": Progress(enabled=not args.quiet),
+        "batch_size": positive("--batch-size", args.batch_size),
+        "controls": not args.no_controls,
+        "workers": positive("--workers", args.workers),
+    }
+    sizes = _numbers("--train-size", args.train_size)
+    wanted = [(b, [b] if sizes is None else [with_train_size(b, size) for size in sizes]) for b in _chosen(args)]
     failed = False
-    for benchmark in benchmarks:
-        runs = run_benchmark(
-            benchmark,
-            out=args.out,
-            device=args.device,
-            cache_folder=cache_folder(args),
-            progress=Progress(enabled=not args.quiet),
-            batch_size=batch_size,
-            controls=not args.no_controls,
-            speed=speed_of(args),
-            workers=workers,
-        )
-        print_tables(benchmark, runs, args.out)
-        failed = failed or any(run.failure for run in runs)
+    for benchmark, rungs in wanted:
+        for rung in rungs:
+            runs = run_benchmark(rung, speed=speed_of(args), **how)
+            print_tables(rung, runs, args.out)
+            failed = failed or any(run.failure for run in runs)
+        if sizes is not None:
+            print(write_ladder(args.out, benchmark))
     return EXIT_NOT_EVALUABLE if failed else EXIT_OK

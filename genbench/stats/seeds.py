@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
+
+from genbench.randomness import derive_seed
+
+BOOTSTRAP_RUNS = 50
+"""Runs x tasks from which on a percentile bootstrap of the IQM is given."""
+
+DRAWS = 2000
+
+WORST = 0.2
+"""The share of runs that the conditional value at risk looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +59,7 @@ def across_seeds(values: Sequence[float], *, level: float = 0.95) -> Spread:
     ValueError
         If there is no value, or one that is not finite.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0 or not np.isfinite(array).all():
-        raise ValueError(f"across_seeds: at least one finite value expected, got {list(values)}.")
+    array = _finite("across_seeds", values)
     mean = float(array.mean())
     if array.size == 1:
         return Spread(mean=mean, sd=None, std_error=None, low=None, high=None, n=1)
@@ -96,3 +105,108 @@ def share_interval(share: float, effective_n: float, *, level: float = 0.95) -> 
     half = z / (1 + z * z / effective_n) * math.sqrt(max(spread, 0.0))
     # At the ends the bound is the end itself; rounding must not push it in or out.
     return (0.0 if share <= 0 else max(0.0, centre - half)), (1.0 if share >= 1 else min(1.0, centre + half))
+
+
+def interquartile_mean(scores: Sequence[float]) -> float:
+    """Mean of the middle half of the runs: a quarter of them, rounded down, is left out at either end.
+
+    Of fewer than four runs it is the mean of all. Agarwal et al. 2021, arXiv:2108.13264, section 4.2.
+
+    Raises
+    ------
+    ValueError
+        If there is no score, or one that is not finite.
+    """
+    return float(_middle_mean(_finite("interquartile_mean", scores)))
+
+
+def iqm_interval(
+    tasks: Sequence[Sequence[float]], *, seed: int, level: float = 0.95, draws: int = DRAWS
+) -> tuple[float, float] | None:
+    """Percentile interval of the IQM over all tasks' runs, by the bootstrap stratified by task.
+
+    Parameters
+    ----------
+    tasks : sequence of sequences of float
+        The scores of each task's runs, on one scale; runs are drawn again within their task.
+    seed : int
+    level : float
+    draws : int
+
+    Returns
+    -------
+    (low, high) or None
+        None below `BOOTSTRAP_RUNS` runs in all: there the percentile bootstrap is too narrow (.78 at 3 runs and .89
+        at 10 in place of .95), and the t interval of `across_seeds` is the one to trust.
+
+    Notes
+    -----
+    O(draws x runs log runs). Agarwal et al. 2021, arXiv:2108.13264, section 4.1.
+    """
+    arrays = [_finite("iqm_interval", scores) for scores in tasks]
+    if sum(array.size for array in arrays) < BOOTSTRAP_RUNS:
+        return None
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap of the IQM"))
+    drawn = np.concatenate([a[rng.integers(a.size, size=(draws, a.size))] for a in arrays], axis=1)
+    low, high = np.quantile(_middle_mean(drawn), [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
+def tail_mean(worse: Sequence[float], *, share: float = WORST) -> float:
+    """Conditional value at risk: the mean of the worst ``share`` of the runs, and of at least one.
+
+    Parameters
+    ----------
+    worse : sequence of float
+        Scores, higher is worse.
+    share : float
+        In (0, 1]. Where it is no whole number of runs, the last run counts in part: at 8 runs and .2 the mean of the
+        worst and 0.6 of the next (Acerbi and Tasche 2002, the discrete expected shortfall).
+
+    Raises
+    ------
+    ValueError
+        If there is no score, or one that is not finite.
+    """
+    ordered = np.sort(_finite("tail_mean", worse))[::-1]
+    runs = max(1.0, share * ordered.size)
+    weights = np.clip(runs - np.arange(ordered.size), 0.0, 1.0)
+    return float(weights @ ordered / runs)
+
+
+def expected_best(worse: Sequence[float], *, of: int = 3) -> float | None:
+    """Expected score of the best of ``of`` trainings, drawn without replacement from those that there are.
+
+    What somebody reports who trains ``of`` times and keeps the best (Lucic et al. 2018, arXiv:1711.10337, section 5).
+
+    Parameters
+    ----------
+    worse : sequence of float
+        Scores, lower is better.
+    of : int
+        At least 1.
+
+    Returns
+    -------
+    float or None
+        None where there are fewer runs.
+    """
+    ordered = np.sort(_finite("expected_best", worse))
+    n = ordered.size
+    if n < of:
+        return None
+    # The i-th best is the best of the draw where the others come from those behind it.
+    weights = [math.comb(n - 1 - i, of - 1) / math.comb(n, of) for i in range(n)]
+    return float(np.dot(weights, ordered))
+
+
+def _middle_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    cut = scores.shape[-1] // 4
+    return np.asarray(np.sort(scores, axis=-1)[..., cut : scores.shape[-1] - cut].mean(axis=-1))
+
+
+def _finite(who: str, scores: Sequence[float]) -> NDArray[np.float64]:
+    array = np.asarray(scores, dtype=np.float64)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(f"{who}: at least one finite value expected, got {list(scores)}.")
+    return array

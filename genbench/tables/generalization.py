@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
-from genbench.records import Run
-from genbench.stats.jackknife import half_width
-from genbench.tables.cells import Cell, final_cells, frame, head, mean_of, metric_splits
+from genbench.records import Estimate, Run, Score
+from genbench.stats.jackknife import LEVEL, half_width
+from genbench.tables.cells import Cell, final_cells, frame, head, is_control, mean_of, metric_splits
+from genbench.tables.missing import missing_seeds
 
 GENERALIZATION_COLUMNS = [
     "benchmark", "quick", "metric", "unit", "better", "model", "train", "test", "gap", "low", "high", "method",
-    "null", "n_generated", "n_reference", "seeds", "failed",
+    "null", "n_generated", "n_reference", "seeds", "failed", "missing",
 ]  # fmt: skip
 
 
@@ -27,6 +29,10 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
     for scores without replicates, by adding the two variances, which ignores that the samples are shared and is wide.
     ``null`` is the score of real held-out data against the training data: the floor. Scores that are best where real
     data score are left out: they use the reference only to fix coordinates, so that their difference says nothing.
+    ``missing`` are the training seeds that other models have a record of. Last come the rows of models that have a
+    likelihood, by how many levels it is a mass of (unlike ones do not compare): the gap is the difference of two means
+    over independent events, with Welch's interval; ``n_generated`` and ``n_reference`` are how many of the training and
+    of the held-out events, and ``metric`` says where it is a bound.
     """
     rows = []
     for example in metric_splits(runs):
@@ -38,7 +44,7 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
         for model, train in against["train"].items():
             test = against["test"][model]
             row = head(runs[0], example, model)
-            row |= {"seeds": len(train.scores), "failed": train.failed}
+            row |= {"seeds": len(train.scores), "failed": train.failed, "missing": missing_seeds(runs, model)}
             if train.scores and len(train.scores) == len(test.scores):
                 row |= {
                     "train": mean_of(train, "value"),
@@ -48,7 +54,7 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
                 row |= {"n_generated": example.n_generated, "n_reference": example.n_reference}
                 row |= _gap(train, test)
             rows.append(row)
-    return frame(rows, GENERALIZATION_COLUMNS)
+    return frame([*rows, *_likelihood_rows(runs)], GENERALIZATION_COLUMNS)
 
 
 def _gap(train: Cell, test: Cell) -> dict[str, Any]:
@@ -66,3 +72,47 @@ def _gap(train: Cell, test: Cell) -> dict[str, Any]:
     else:
         return {"gap": gap, "method": "none"}
     return {"gap": gap, "low": gap - half, "high": gap + half, "method": method}
+
+
+def _likelihood_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, list[tuple[Score, Score]]]] = {}
+    finals = [run for run in runs if run.final and not is_control(run)]
+    for run in finals:
+        sides = {score.split: score for score in run.likelihood}
+        if {"train", "test"} <= set(sides):
+            pair = sides["train"], sides["test"]
+            found.setdefault(likelihood_name(pair[1]), {}).setdefault(run.sampler, []).append(pair)
+    rows = []
+    for name in sorted(found):
+        for model in sorted(found[name]):
+            pairs = found[name][model]
+            scored = [(a.estimate, b.estimate) for a, b in pairs if a.estimate and b.estimate]
+            one = pairs[0]
+            failed = sum(run.sampler == model for run in finals) - len(scored)
+            row = {**head(runs[0], one[0], model), "metric": name, "split": "", "missing": missing_seeds(runs, model)}
+            row |= {"seeds": len(scored), "failed": failed}
+            row |= {"n_generated": one[0].n_generated, "n_reference": one[1].n_reference}
+            rows.append(row | (_likelihood_gap(scored, one) if scored else {}))
+    return rows
+
+
+def likelihood_name(score: Score) -> str:
+    """Name a likelihood with all that decides whether two of them compare: ``bits_per_dim:levels=17,bound``."""
+    levels = score.options.get("levels")
+    facts = [*([f"levels={levels}"] if levels is not None else []), *(["bound"] if score.options.get("bound") else [])]
+    return score.metric + (f":{','.join(facts)}" if facts else "")
+
+
+def _likelihood_gap(scored: Sequence[tuple[Estimate, Estimate]], sizes: tuple[Score, Score]) -> dict[str, Any]:
+    """Held-out minus train, by Welch's t for the means of independent events.
+
+    All seeds are scored on the same events, so that these do not average out over seeds: the variance is that of one.
+    """
+    train, test = (float(np.mean([pair[side].value for pair in scored])) for side in (0, 1))
+    found: dict[str, Any] = {"train": train, "test": test, "gap": test - train, "method": "Welch"}
+    parts = [float(np.mean([(pair[side].std_error or 0.0) ** 2 for pair in scored])) for side in (0, 1)]
+    if sum(parts) == 0:
+        return found | {"low": test - train, "high": test - train}
+    weights = [p**2 / (score.n_generated - 1) for p, score in zip(parts, sizes, strict=True)]
+    half = float(stdtrit(sum(parts) ** 2 / sum(weights), 0.5 + LEVEL / 2)) * math.sqrt(sum(parts))
+    return found | {"low": test - train - half, "high": test - train + half}

@@ -1,0 +1,8 @@
+"""The HTML report: one file that holds everything, asks nobody for anything, and is made from records alone.
+
+Numbers come from `genbench.tables`, pictures from the folder ``grids`` beside the records. torch is not imported.
+"""
+
+from genbench.report.page import find_benchmark, report_html, write_report
+
+__all__ = ["find_benchmark", "report_html", "write_report"]

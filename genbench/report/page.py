@@ -1,0 +1,253 @@
+"""The page: sections put together, with a content security policy that names its one style and its one script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from genbench import tables
+from genbench._version import __version__
+from genbench.atomic import write_atomic
+from genbench.benchmarks import benchmark_names, load_benchmark
+from genbench.definitions import Benchmark
+from genbench.errors import UsageError
+from genbench.records import Run
+from genbench.report.curves import collect_curves, curve_panels
+from genbench.report.facts import command_of, facts_of, failures_of, recipes_of
+from genbench.report.frames import Sheet, sheet_of
+from genbench.report.gallery import read_albums
+from genbench.report.quality import (
+    COST,
+    blocks_of,
+    costs_of,
+    interval_plots,
+    leaderboard_lines,
+    metric_columns,
+    primary_key,
+    tail_columns,
+)
+from genbench.report.tradeoffs import cost_figures, score_figures
+from genbench.store import Store
+from genbench.tables.cells import metric_splits
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A table of `genbench.tables` on the page: its function, and one sentence on what it shows."""
+
+    name: str
+    title: str
+    table: Callable[[Sequence[Run]], pd.DataFrame]
+    about: str
+
+
+PARTS = (
+    Part(
+        "stability",
+        "Stability",
+        tables.stability,
+        "How much a score moves from one training seed to another, and how often training fails; an sd near the "
+        "sampling standard error is noise of measurement, not of training.",
+    ),
+    Part(
+        "generalization",
+        "Generalization",
+        tables.generalization,
+        "The score against training data and against held-out data at the same n: a gap (held-out minus train) whose "
+        "interval leaves out zero, on the side on which training data score better, is what copying looks like.",
+    ),
+    Part(
+        "memorization",
+        "Memorization",
+        tables.memorization,
+        "Whether samples were copied from the training data, which is decided by the label test alone; the other "
+        "columns describe how close samples come to it.",
+    ),
+)
+"""The tables below the figures. Their columns are taken as they come."""
+
+
+def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None = None) -> Path:
+    """Write the report of one benchmark's results.
+
+    Parameters
+    ----------
+    folder : Path
+        As ``results/digits@1``: it holds ``records`` and, perhaps, ``grids``.
+    out : Path or None
+        The file; None is ``report.html`` in the folder.
+    benchmark : str or None
+        A name or a ``.toml`` file, where the folder's name is not that of a shipped benchmark.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no finished records, or the benchmark is another one than theirs.
+    ProtocolError
+        If a file is no record, or records were made under unlike protocols.
+    SetupError
+        If the file cannot be written.
+    """
+    place = folder.resolve()
+    runs = Store(place.parent, place.name).runs()
+    if not any(run.final for run in runs):
+        raise UsageError(
+            f"report: a folder with records of finished runs expected, such as results/digits@1, got {folder}, which "
+            "has none; make them with 'genbench run'."
+        )
+    target = place / "report.html" if out is None else out
+    write_atomic(target, report_html(runs, find_benchmark(runs, benchmark), place / "grids").encode())
+    return target
+
+
+def find_benchmark(runs: Sequence[Run], name: str | None = None) -> Benchmark:
+    """Return the definition that records were made by.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At least one that is final.
+    name : str or None
+        As `genbench.load_benchmark` takes it. None: the shipped benchmark of the records' name and version; where there
+        is none, one is made up from the records, whose first metric is the primary one.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark named is not that of the records.
+    """
+    wanted = runs[0].benchmark
+    bare, _, version = wanted.removesuffix("-quick").partition("@")
+    if name is not None:
+        found = load_benchmark(name, quick=runs[0].quick)
+        if found.id != wanted:
+            raise UsageError(f"report: the benchmark of these records, {wanted}, expected, got {found.id}.")
+        return found
+    if bare in benchmark_names():
+        found = load_benchmark(bare, quick=runs[0].quick)
+        if found.id == wanted:
+            return found
+    scores = [s for s in metric_splits(runs) if s.split != "train"]
+    ranked = next((s for s in scores if s.better != "match"), scores[0] if scores else None)
+    return Benchmark(
+        name=bare,
+        version=int(version) if version.isdigit() else 0,
+        quick=runs[0].quick,
+        dataset=bare,
+        n=max((s.n_generated for s in scores), default=0),
+        seeds=tuple(sorted({run.train_seed for run in runs if run.train_seed is not None})),
+        checkpoints=1,
+        primary=ranked.key if ranked else "",
+        metrics=(),
+        curve=(),
+        baselines={},
+    )
+
+
+def report_html(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None = None) -> str:
+    """Return the page of one benchmark's records.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All of one benchmark; at least one is final.
+    benchmark : Benchmark
+        Its primary metric ranks.
+    grids : Path or None
+        The folder of pictures, ``NAME-seedK.png``, ``NAME-seedK-nearest.png`` and ``NAME-seedK-influence.png``.
+
+    Notes
+    -----
+    The same records give the same bytes: the page has no date of its own.
+    """
+    style, script = (_asset(name) for name in ("report.css", "report.js"))
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page = _templates().get_template("report.html.jinja")
+    # Markup, because the two stand in the page as they are: their hashes are of these bytes.
+    return page.render(
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        version=__version__,
+        benchmark=benchmark,
+        **_contents(runs, benchmark, grids),
+    )
+
+
+def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> dict[str, Any]:
+    board = tables.leaderboard(runs, benchmark)
+    controls = [run.sampler for run in tables.controls_of(runs)]
+    names = [name for name in board["model"] if name not in controls]
+    blocks = blocks_of(tables.scores(runs), benchmark.primary)
+    primary = primary_key(benchmark, blocks)
+    costs = costs_of(runs)
+    albums = [] if grids is None else read_albums(grids, names, controls)
+    shown_costs = [name for name in COST if any(name in found for found in costs.values())]
+    curves = collect_curves(runs, names)
+    curves.sort(key=lambda c: c.key != primary)
+    axes = [(c, axis) for c in curves for axis in ("updates", "seconds") if axis == "updates" or c.timed]
+    return {
+        "primary": primary,
+        "columns": metric_columns(blocks),
+        "tail": tail_columns(shown_costs),
+        "lines": leaderboard_lines(blocks, board, costs, shown_costs),
+        "plots": interval_plots(blocks, controls),
+        "panels": [curve_panels(c, axis, number=str(i)) for i, (c, axis) in enumerate(axes)],
+        "figures": score_figures(blocks, controls),
+        "costs": cost_figures(blocks[0], costs) if blocks else [],
+        "sheets": [(part, _sheet(part, runs, names, controls, primary)) for part in PARTS],
+        "controls": [(run.sampler, str(run.recipe["control"])) for run in tables.controls_of(runs)],
+        "facts": facts_of(runs, benchmark),
+        "recipes": recipes_of(runs, names),
+        "failures": failures_of(runs),
+        "models": names,
+        "finished": sum(run.final and run.failure is None and run.sampler in names for run in runs),
+        "command": command_of(benchmark),
+        "real": next((a for a in albums if a.name == "real"), None),
+        "albums": [a for a in albums if a.name != "real"],
+        "notes": [(row["model"], row["note"]) for row in board.to_dict("records") if row["note"]],
+    }
+
+
+def _sheet(part: Part, runs: Sequence[Run], names: Sequence[str], controls: Sequence[str], primary: str) -> Sheet:
+    return sheet_of(part.table(runs), [*names, *controls], controls, first=primary)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("genbench", "report/assets"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    """Read a file of the package, as the browser sees it: with line ends of one character."""
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    """Return the source expression that lets an inline element of exactly this text run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
