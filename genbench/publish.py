@@ -38,7 +38,8 @@ def write_tables(store: Store, benchmark: Benchmark, runs: Sequence[Run]) -> Non
         "memorization": tables.memorization(runs),
     }
     texts = {f"{name}.md": text for name, text in markdown_tables(benchmark, runs).items()}
-    texts["leaderboard.tex"] = leaderboard_latex(runs, benchmark)
+    if any(s.key == benchmark.primary and s.split != "train" for run in runs if run.final for s in run.scores):
+        texts["leaderboard.tex"] = leaderboard_latex(runs, benchmark)
     for name, frame in frames.items():
         if len(frame):
             texts[f"{name}.csv"] = _csv(frame)

@@ -70,8 +70,8 @@ def collect_curves(runs: Sequence[Run], order: Sequence[str]) -> list[Curves]:
                     nulls.setdefault(score.key, []).append(score.estimate.null)
     curves = []
     for key, models in found.items():
-        if any(len(curve) > 1 for seeds in models.values() for curve in seeds.values()):
-            kept = {m: {s: tuple(c) for s, c in sorted(models[m].items())} for m in order if m in models}
+        kept = {m: {s: tuple(c) for s, c in sorted(models[m].items())} for m in order if m in models}
+        if any(len(curve) > 1 for seeds in kept.values() for curve in seeds.values()):
             label = f"{key} {ARROWS[examples[key].better]}, {examples[key].unit}"
             curves.append(Curves(key, label, fmean(nulls[key]) if key in nulls else None, kept))
     return curves
