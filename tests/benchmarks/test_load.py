@@ -49,7 +49,7 @@ def test_every_shipped_benchmark_loads_and_its_options_exist(name: str, quick: b
     for spec in benchmark.metrics:
         METRICS.load(spec.metric).check_options(spec.options)
     for baseline, budget in benchmark.baselines.items():
-        BASELINES.load(baseline)(**budget.options)
+        BASELINES.load(budget.baseline or baseline)(**budget.options)
 
 
 def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
