@@ -17,6 +17,16 @@ from genbench.tables.curves import verdict_counts, verdict_sentences
 from genbench.tables.memorization import MEMORIZATION_COLUMNS
 
 
+def command_of(runs: Sequence[Run], benchmark: Benchmark) -> str:
+    """Return the command that makes the records."""
+    seeds = {run.train_seed for run in runs if run.train_seed is not None}
+    parts = [f"genbench run {benchmark.name}"]
+    parts += ["--quick"] if benchmark.quick else []
+    parts += [] if benchmark.train_size is None else [f"--train-size {benchmark.train_size}"]
+    parts += [f"--seeds {','.join(map(str, sorted(seeds)))}"] if seeds - set(benchmark.seeds) else []
+    return " ".join(parts)
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a Markdown table whose columns line up in plain text too; the first column is left-aligned."""
     widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
@@ -246,7 +256,7 @@ def _render(name: str, runs: Sequence[Run], benchmark: Benchmark, **parts: objec
         .get_template(f"{name}.md.jinja")
         .render(
             benchmark=benchmark,
-            command=f"genbench run {benchmark.name}" + (" --quick" if benchmark.quick else ""),
+            command=command_of(runs, benchmark),
             controls=[(run.sampler, run.recipe["control"]) for run in controls_of(runs)],
             extractors=", ".join(f"{extractor} `{digest}`" for extractor, digest in sorted(fingerprints.items())),
             **parts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from genbench.errors import SampleError, UsageError
 from genbench.exports import FORMATS, export, to_jsonl
 from genbench.exports.every_eval_ever import to_every_eval_ever
 from genbench.records import Run
-from genbench.results import benchmark_of, read_folder
+from genbench.results import find_benchmark, read_folder
 from genbench.store import Store
 from tests.makers import make_estimate, make_run, make_score
 
@@ -224,9 +225,10 @@ def test_the_verb_offers_exactly_the_forms_there_are() -> None:
 
 def test_a_folder_knows_its_records_and_its_benchmark(folder: Path, tmp_path: Path) -> None:
     assert len(read_folder(folder)) == len(RUNS)
-    assert benchmark_of(folder).id == "digits@1"
-    assert benchmark_of(tmp_path / "digits@1-quick").quick
+    assert find_benchmark(RUNS).id == "digits@1"
+    assert find_benchmark([replace(run, benchmark="digits@1-train64") for run in RUNS]).train_size == 64
+    assert find_benchmark([replace(run, benchmark="digits@1-quick", quick=True) for run in RUNS]).quick
     with pytest.raises(UsageError, match="ring8@1"):
-        benchmark_of(folder, "ring8")
+        find_benchmark(RUNS, "ring8")
     with pytest.raises(UsageError, match="folder with records"):
         read_folder(tmp_path)

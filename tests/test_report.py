@@ -21,10 +21,11 @@ from genbench import cli
 from genbench.benchmarks import load_benchmark
 from genbench.errors import ProtocolError, UsageError
 from genbench.records import Run
-from genbench.report import find_benchmark, report_html, write_report
+from genbench.report import report_html, write_report
 from genbench.report.frames import sheet_of
 from genbench.report.gallery import BUDGET, read_albums
 from genbench.report.svg import Scale, tag
+from genbench.results import find_benchmark
 from genbench.store import Store
 from tests.makers import make_estimate, make_run, make_score
 from tests.many_records import draw_grids, many_runs

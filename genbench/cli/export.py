@@ -72,10 +72,10 @@ def _now() -> int:
 
 def _plots(args: argparse.Namespace) -> int:
     from genbench.plots import write_plots
-    from genbench.results import benchmark_of, read_folder
+    from genbench.results import find_benchmark, read_folder
 
     runs = read_folder(args.folder)
-    benchmark = benchmark_of(args.folder, args.benchmark)
+    benchmark = find_benchmark(runs, args.benchmark)
     for path in write_plots(runs, benchmark, args.out or args.folder / "plots", form=args.format):
         print(path)
     return EXIT_OK

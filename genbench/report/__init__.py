@@ -3,6 +3,6 @@
 Numbers come from `genbench.tables`, pictures from the folder ``grids`` beside the records. torch is not imported.
 """
 
-from genbench.report.page import find_benchmark, report_html, write_report
+from genbench.report.page import report_html, write_report
 
-__all__ = ["find_benchmark", "report_html", "write_report"]
+__all__ = ["report_html", "write_report"]

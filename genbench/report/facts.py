@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genbench.definitions import Benchmark
+from genbench.markdown import command_of
 from genbench.records import Run
-
-
-def command_of(benchmark: Benchmark) -> str:
-    """Return the command that makes the records."""
-    return f"genbench run {benchmark.name}" + (" --quick" if benchmark.quick else "")
 
 
 def facts_of(runs: Sequence[Run], benchmark: Benchmark) -> list[tuple[str, list[str]]]:
@@ -21,7 +17,7 @@ def facts_of(runs: Sequence[Run], benchmark: Benchmark) -> list[tuple[str, list[
     trained = sorted({run.train_seed for run in runs if run.train_seed is not None})
     outside = [run.sampler for run in finals if run.train_seed is None and "control" not in run.recipe]
     facts = [
-        ("command", [command_of(benchmark)]),
+        ("command", [command_of(runs, benchmark)]),
         ("records", [f"{len(runs)}, of which {len(finals)} are of finished runs or samples from outside"]),
         ("training seeds", [", ".join(map(str, trained))] if trained else []),
         ("not trained here", [", ".join(sorted(outside))] if outside else []),

@@ -18,12 +18,12 @@ from markupsafe import Markup
 from genbench import tables
 from genbench._version import __version__
 from genbench.atomic import write_atomic
-from genbench.benchmarks import benchmark_names, load_benchmark
 from genbench.definitions import Benchmark
 from genbench.errors import UsageError
+from genbench.markdown import command_of
 from genbench.records import Run
 from genbench.report.curves import collect_curves, curve_panels
-from genbench.report.facts import command_of, facts_of, failures_of, recipes_of
+from genbench.report.facts import facts_of, failures_of, recipes_of
 from genbench.report.frames import Sheet, sheet_of
 from genbench.report.gallery import read_albums
 from genbench.report.quality import (
@@ -37,8 +37,7 @@ from genbench.report.quality import (
     tail_columns,
 )
 from genbench.report.tradeoffs import cost_figures, score_figures
-from genbench.store import Store
-from genbench.tables.cells import metric_splits
+from genbench.results import find_benchmark, read_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None
         If the file cannot be written.
     """
     place = folder.resolve()
-    runs = Store(place.parent, place.name).runs()
+    runs = read_folder(place)
     if not any(run.final for run in runs):
         raise UsageError(
             f"report: a folder with records of finished runs expected, such as results/digits@1, got {folder}, which "
@@ -113,50 +112,6 @@ def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None
     target = place / "report.html" if out is None else out
     write_atomic(target, report_html(runs, find_benchmark(runs, benchmark), place / "grids").encode())
     return target
-
-
-def find_benchmark(runs: Sequence[Run], name: str | None = None) -> Benchmark:
-    """Return the definition that records were made by.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        At least one that is final.
-    name : str or None
-        As `genbench.load_benchmark` takes it. None: the shipped benchmark of the records' name and version; where there
-        is none, one is made up from the records, whose first metric is the primary one.
-
-    Raises
-    ------
-    UsageError
-        If the benchmark named is not that of the records.
-    """
-    wanted = runs[0].benchmark
-    bare, _, version = wanted.removesuffix("-quick").partition("@")
-    if name is not None:
-        found = load_benchmark(name, quick=runs[0].quick)
-        if found.id != wanted:
-            raise UsageError(f"report: the benchmark of these records, {wanted}, expected, got {found.id}.")
-        return found
-    if bare in benchmark_names():
-        found = load_benchmark(bare, quick=runs[0].quick)
-        if found.id == wanted:
-            return found
-    scores = [s for s in metric_splits(runs) if s.split != "train"]
-    ranked = next((s for s in scores if s.better != "match"), scores[0] if scores else None)
-    return Benchmark(
-        name=bare,
-        version=int(version) if version.isdigit() else 0,
-        quick=runs[0].quick,
-        dataset=bare,
-        n=max((s.n_generated for s in scores), default=0),
-        seeds=tuple(sorted({run.train_seed for run in runs if run.train_seed is not None})),
-        checkpoints=1,
-        primary=ranked.key if ranked else "",
-        metrics=(),
-        curve=(),
-        baselines={},
-    )
 
 
 def report_html(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None = None) -> str:
@@ -220,7 +175,7 @@ def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> 
         "failures": failures_of(runs),
         "models": names,
         "finished": sum(run.final and run.failure is None and run.sampler in names for run in runs),
-        "command": command_of(benchmark),
+        "command": command_of(runs, benchmark),
         "real": next((a for a in albums if a.name == "real"), None),
         "albums": [a for a in albums if a.name != "real"],
         "notes": [(row["model"], row["note"]) for row in board.to_dict("records") if row["note"]],
