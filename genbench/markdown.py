@@ -167,7 +167,7 @@ def ladder_markdown(table: pd.DataFrame, benchmark: Benchmark) -> str:
         rows.append(
             [name, _count(row["train_size"]), number(row["test"]), test, number(row["gap"]), gap, row["verdict"]]
         )
-    sentences = [f"- {row['model']}, {row['train_size']}: {row['sentence']}" for _, row in table.iterrows()]
+    sentences = [f"- trained on {row['train_size']}: {row['sentence']}" for _, row in table.iterrows()]
     title = f"# {benchmark.id}: from memorizing to generalizing"
     about = "By the size of the training split. Gap: held-out minus train."
     return "\n\n".join([title, about, markdown_table(header, rows), "\n".join(sentences)]) + "\n"

@@ -46,7 +46,7 @@ class Part:
 
     name: str
     title: str
-    table: Callable[[Sequence[Run]], pd.DataFrame]
+    table: Callable[[Sequence[Run], Benchmark], pd.DataFrame]
     about: str
 
 
@@ -54,21 +54,28 @@ PARTS = (
     Part(
         "stability",
         "Stability",
-        tables.stability,
+        lambda runs, _: tables.stability(runs),
         "How much a score moves from one training seed to another, and how often training fails; an sd near the "
         "sampling standard error is noise of measurement, not of training.",
     ),
     Part(
+        "trainings",
+        "Trainings",
+        tables.verdicts,
+        "What became of every training, and why: the first that holds of diverged, collapsed, mode-collapsed, "
+        "unlearned, oscillating and ok.",
+    ),
+    Part(
         "generalization",
         "Generalization",
-        tables.generalization,
+        lambda runs, _: tables.generalization(runs),
         "The score against training data and against held-out data at the same n: a gap (held-out minus train) whose "
         "interval leaves out zero, on the side on which training data score better, is what copying looks like.",
     ),
     Part(
         "memorization",
         "Memorization",
-        tables.memorization,
+        lambda runs, _: tables.memorization(runs),
         "Whether samples were copied from the training data, which is decided by the label test alone; the other "
         "columns describe how close samples come to it.",
     ),
@@ -168,7 +175,7 @@ def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> 
         "panels": [curve_panels(c, axis, number=str(i)) for i, (c, axis) in enumerate(axes)],
         "figures": score_figures(blocks, controls),
         "costs": cost_figures(blocks[0], costs) if blocks else [],
-        "sheets": [(part, _sheet(part, runs, names, controls, primary)) for part in PARTS],
+        "sheets": [(part, _sheet(part.table(runs, benchmark), names, controls, primary)) for part in PARTS],
         "controls": [(run.sampler, str(run.recipe["control"])) for run in tables.controls_of(runs)],
         "facts": facts_of(runs, benchmark),
         "recipes": recipes_of(runs, names),
@@ -182,8 +189,8 @@ def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> 
     }
 
 
-def _sheet(part: Part, runs: Sequence[Run], names: Sequence[str], controls: Sequence[str], primary: str) -> Sheet:
-    return sheet_of(part.table(runs), [*names, *controls], controls, first=primary)
+def _sheet(table: pd.DataFrame, names: Sequence[str], controls: Sequence[str], primary: str) -> Sheet:
+    return sheet_of(table, [*names, *controls], controls, first=primary)
 
 
 @cache
