@@ -123,6 +123,10 @@ METRICS: Builtin = {
     "modes_share": ("genbench.metrics.modes:MODES_SHARE", "modes that get at least a fifth of their due share"),
     "high_quality": ("genbench.metrics.modes:HIGH_QUALITY", "share of samples as near to a mode as true ones are"),
     "kl_modes": ("genbench.metrics.modes:KL_MODES", "KL(generated || truth) of the mode shares"),
+    "novel_combinations": (
+        "genbench.metrics.factors:NOVEL_COMBINATIONS",
+        "share of the combinations unseen in training that are generated",
+    ),
 }
 
 EXTRACTORS: Builtin = {

@@ -56,18 +56,20 @@ def make_controls(data: Dataset, *, n: int, order: Callable[[Split], NDArray[np.
     -------
     dict of str to Control
         ``real``: n real samples that no score compares with, of the held-out split as far as they go, else of the
-        training split; absent where there are too few. ``truth``: where the exact density is known and can be drawn
-        from. ``gaussian``: the mean and the covariance of the training split, images rounded. ``replay``: the training
-        samples that scores compare with; a model that replays a larger training set hits fewer of them.
-        ``replay-noise``: those with noise, images with up to ``LEVELS`` levels, vectors with ``DEVIATION`` of their
-        deviation or half the median distance to the next sample if that is less: further away it is no copy.
+        training split, else of what a smaller one leaves out; absent where there are too few. ``truth``: where the
+        exact density is known and can be drawn from. ``gaussian``: the mean and the covariance of the training split,
+        images rounded. ``replay``: the training samples that scores compare with, again and again where there are
+        fewer than n; a model that replays a larger training set hits fewer of them. ``replay-noise``: those with noise,
+        images with up to ``LEVELS`` levels, vectors with ``DEVIATION`` of their deviation or half the median distance
+        to the next sample if that is less: further away it is no copy.
 
     Notes
     -----
     Deterministic: what noise there is has a fixed seed, and a draw's own seed decides the rest. O(n² d) for the noise
     on vectors, O(m d² + d³) for the covariance of m training samples.
     """
-    train = data.train[order("train")[:n]]
+    order_of_train = order("train")[:n]
+    train = data.train[np.resize(order_of_train, n)]  # of a training split with fewer, again and again
     made: dict[str, Control] = {}
     spare = _spare(data, n, order)
     if spare is not None:
@@ -91,10 +93,9 @@ def _is_image(data: Dataset) -> bool:
 
 def _spare(data: Dataset, n: int, order: Callable[[Split], NDArray[np.int64]]) -> NDArray[Any] | None:
     """Return n real samples that are in neither reference, (n, *event); None where there are fewer."""
-    held_out, train = order("test")[n : 2 * n], order("train")[n:]
-    if len(held_out) + len(train) < n:
-        return None
-    return np.concatenate([data.test[held_out], data.train[train[: n - len(held_out)]]])
+    held_out, train, left = order("test")[n : 2 * n], order("train")[n:], data.split("spare")
+    found = np.concatenate([data.test[held_out], data.train[train[:n]], left[:n]])
+    return found[:n] if len(found) >= n else None
 
 
 def near_copies(samples: NDArray[Any], *, seed: int) -> tuple[NDArray[Any], str]:

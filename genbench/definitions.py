@@ -56,6 +56,28 @@ class Mixture:
         return np.asarray(self.centres[rng.integers(k, size=n)] + self.std * rng.standard_normal((n, d)))
 
 
+class Factors(Protocol):
+    """What data are made of, where it can be read off every event: `genbench.data.shapes.Figures` is one.
+
+    Attributes
+    ----------
+    combinations : int
+        How many combinations of factors there are, numbered from 0.
+    unseen : (u,) int64 array
+        Those that no training event has.
+    """
+
+    combinations: int
+    unseen: NDArray[np.int64]
+
+    def read(self, values: NDArray[Any], *, tolerance: float) -> NDArray[np.int64]:
+        """Return each event's combination, (n, d) -> (n,), -1 for what is none within the tolerance.
+
+        Events are flattened; images have values in [0, 1].
+        """
+        ...
+
+
 class Density(Protocol):
     """The truth behind data, where it is known: `Mixture` is one."""
 
@@ -105,6 +127,11 @@ class Dataset:
         The truth, where it is known.
     standardization : Standardization or None
         What was done to vectors that were standardized; samples are scored in the units that it leads to.
+    factors : Factors or None
+        What the events are made of, where it is known.
+    spare : array or None
+        Real samples of the training split that a smaller one leaves out, never shown to a model; None where nothing was
+        left out (see `genbench.data.sizes.with_fewer`).
     fingerprint : str
         Sha256 of the four arrays: an edited pixel changes it, a renamed file or folder does not.
     """
@@ -116,6 +143,8 @@ class Dataset:
     test_labels: NDArray[np.int64] | None = None
     density: Density | None = None
     standardization: Standardization | None = None
+    factors: Factors | None = None
+    spare: NDArray[Any] | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,8 +170,10 @@ class Dataset:
         """The exact log density in nats, where it is known."""
         return None if self.density is None else self.density.log_prob
 
-    def split(self, name: Split) -> NDArray[Any]:
-        """Return the samples of a split."""
+    def split(self, name: Split | Literal["spare"]) -> NDArray[Any]:
+        """Return the samples of a split, or those that a smaller training split leaves out."""
+        if name == "spare":
+            return self.train[:0] if self.spare is None else self.spare
         return self.test if name == "test" else self.train
 
 
@@ -212,6 +243,9 @@ class Benchmark:
     extractors : mapping of str to mapping
         Options of extractors by the extractor's name, such as ``{"pca": {"dims": 64}}``; what they lead to is in the
         extractors' fingerprints.
+    train_size : int or None
+        Rows of the training split that models are trained on and compared with; None is all (see
+        `genbench.benchmarks.ladder`).
     """
 
     name: str
@@ -229,11 +263,13 @@ class Benchmark:
     schedule: Literal["even", "log"] = "even"
     data: Mapping[str, Any] = field(default_factory=dict)
     extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    train_size: int | None = None
 
     @property
     def id(self) -> str:
-        """``digits@1``, or ``digits@1-quick`` for its smaller form, which is never mixed with the full one."""
-        return f"{self.name}@{self.version}" + ("-quick" if self.quick else "")
+        """``digits@1``; ``digits@1-quick``, its smaller form, and ``digits@1-train64`` are never mixed with it."""
+        size = "" if self.train_size is None else f"-train{self.train_size}"
+        return f"{self.name}@{self.version}" + ("-quick" if self.quick else "") + size
 
     def evaluation_steps(self, baseline: str) -> tuple[int, ...]:
         """Return the updates after which a baseline is scored, the last at the end of its budget."""
@@ -250,12 +286,23 @@ def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
     ----------
     benchmark : Benchmark
         Its metrics, sample sizes and data count; seeds, budgets and the summary do not (they are the sampler's), nor
-        do the options of data and extractors, whose outcome the fingerprints hold.
+        do the options of data and extractors and the size of the training split, whose outcome the fingerprints hold.
     **fingerprints : str
         Of the dataset and the extractors.
     """
     definition = asdict(benchmark)
-    for name in ("seeds", "baselines", "summary", "checkpoints", "curve", "schedule", "data", "extractors"):
+    unimportant = (
+        "seeds",
+        "baselines",
+        "summary",
+        "checkpoints",
+        "curve",
+        "schedule",
+        "data",
+        "extractors",
+        "train_size",
+    )
+    for name in unimportant:
         del definition[name]
     text = json.dumps({"benchmark": definition, **fingerprints}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

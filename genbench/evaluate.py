@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genbench.cache import FeatureCache
 from genbench.data import load_dataset
+from genbench.data.sizes import even_order, with_fewer
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, protocol_hash
 from genbench.devices import one_thread, resolve_device
 from genbench.errors import ConvergenceError, SampleError
@@ -29,7 +30,7 @@ from genbench.randomness import derive_seed
 from genbench.records import Estimate, Run, Score
 from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
-from genbench.spaces import Keep, Seen, Space, Spaces
+from genbench.spaces import Keep, Seen, Source, Space, Spaces
 
 HELD = 2**28
 """Bytes of features that are held even where their sums would do."""
@@ -77,7 +78,8 @@ class Evaluator:
     ) -> None:
         self.benchmark = benchmark
         self.device = resolve_device(device)
-        self.dataset = dataset or load_dataset(benchmark.dataset, **benchmark.data)
+        whole = dataset or load_dataset(benchmark.dataset, **benchmark.data)
+        self.dataset = whole if benchmark.train_size is None else with_fewer(whole, benchmark.train_size)
         self.splits, self.statistics = splits, statistics
         layers: dict[str, list[str]] = {}
         for spec in benchmark.metrics:
@@ -89,6 +91,7 @@ class Evaluator:
             device=self.device,
             cache=cache or FeatureCache(None),
             options=benchmark.extractors,
+            fitted_on=whole.train,
             batch_size=batch_size,
             most=max(spec.n or benchmark.n for spec in benchmark.metrics) if splits == SPLITS else None,
         )
@@ -103,7 +106,7 @@ class Evaluator:
             )
             for spec in benchmark.metrics
         }
-        self._nulls: dict[tuple[str, Split | None], float | None] = {}
+        self._nulls: dict[tuple[str, Split | None, int], float | None] = {}
 
     @cached_property
     def protocol(self) -> str:
@@ -115,40 +118,17 @@ class Evaluator:
             fingerprints["statistics"] = self.statistics.fingerprint
         return protocol_hash(self.benchmark, dataset=self.dataset.fingerprint, **fingerprints)
 
-    def record(
-        self,
-        sampler: str,
-        scores: tuple[Score, ...],
-        *,
-        seconds: float,
-        train_seed: int | None = None,
-        step: int | None = None,
-        final: bool = True,
-        failure: str | None = None,
-        recipe: Mapping[str, Any] | None = None,
-        by_class: tuple[Score, ...] = (),
-        likelihood: tuple[Score, ...] = (),
-        health: Mapping[str, float] | None = None,
-        cost: Mapping[str, float] | None = None,
-    ) -> Run:
-        """Make the record of scores found here; the arguments are the fields of `genbench.records.Run`."""
+    def record(self, sampler: str, scores: tuple[Score, ...], *, seconds: float, **found: Any) -> Run:
+        """Make the record of scores found here; ``found`` are further fields of `genbench.records.Run`."""
         return Run(
             benchmark=self.benchmark.id,
             quick=self.benchmark.quick,
             sampler=sampler,
-            train_seed=train_seed,
-            step=step,
-            final=final,
             scores=scores,
-            failure=failure,
             protocol=self.protocol,
             seconds=round(seconds, 2),
-            recipe=recipe or {},
             provenance=provenance(self.device),
-            by_class=by_class,
-            likelihood=likelihood,
-            health=health or {},
-            cost=cost or {},
+            **{"train_seed": None, "step": None, "final": True, "failure": None, **found},
         )
 
     def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Iterator[Tensor]:
@@ -212,11 +192,34 @@ class Evaluator:
         """Score what an extractor, here or elsewhere, has seen of the samples; arguments and result as of `score`."""
         scores: list[Score] = []
         for spec in specs:
-            splits = self.splits if "reference" in self.metrics[spec.key].needs else (None,)
             n, width = spec.n or self.benchmark.n, self.spaces.width(_space(spec))
             with one_thread(where=n * n * width < SMALL):
-                scores += [self._score(spec, generated[_space(spec)], split, seed=seed) for split in splits]
+                scores += [
+                    self._score(spec, generated[_space(spec)], split, rows, seed=seed)
+                    for split, rows in self._sides(spec)
+                ]
         return tuple(scores)
+
+    def _sides(self, spec: MetricSpec) -> list[tuple[Split | None, int]]:
+        """Return what a metric is scored against: which split, and how many rows of it.
+
+        A training split with fewer than n rows cannot be compared with as the held-out one is. Then the metric is
+        scored against n held-out rows, as at every size of the training split; and once more, under a label that says
+        so, against as many rows of both splits as there are, for the gap between them.
+        """
+        n = spec.n or self.benchmark.n
+        rows = self._n_reference(n)
+        if "reference" not in self.metrics[spec.key].needs:
+            return [(None, n)]
+        if self.splits != SPLITS or rows == n:
+            return [(split, rows) for split in self.splits]
+        return [("test", n), *((split, rows) for split in SPLITS)]
+
+    def _labelled(self, spec: MetricSpec, split: Split | None, rows: int) -> MetricSpec:
+        """Return the spec under the name of its score: ``fd``, or ``fd:rows=64`` against that many rows of n."""
+        if split is None or self.splits != SPLITS or rows == (spec.n or self.benchmark.n):
+            return spec
+        return replace(spec, label=f"{spec.label}{':' if spec.label == spec.metric else ','}rows={rows}")
 
     def _n(self, specs: Iterable[MetricSpec], space: Space) -> int:
         """How many samples the metrics of a space read."""
@@ -233,34 +236,45 @@ class Evaluator:
         return Keep(n)
 
     def _n_reference(self, n: int) -> int:
-        """How many real samples n generated ones are scored against: as many, or all where there is no benchmark."""
+        """How many real samples of a split n generated ones are scored against.
+
+        As many, if both splits have them; all where there is no benchmark.
+        """
         if self.statistics is not None:
             return self.statistics.n
-        return n if self.splits == SPLITS else len(self.dataset.train)
+        return min(n, len(self.dataset.train)) if self.splits == SPLITS else len(self.dataset.train)
 
-    def _score(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Score:
+    def _score(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int) -> Score:
         n = spec.n or self.benchmark.n
         estimate, failure = None, None
         try:
-            estimate = self._estimate(spec, generated, split, seed=seed)
+            estimate = self._estimate(spec, generated, split, rows, seed=seed)
             if estimate.null is None:
-                estimate = replace(estimate, null=self._null(spec, split))
+                estimate = replace(estimate, null=self._null(spec, split, rows))
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
-        rows = None if split is None else self._n_reference(n)
         extractor = self.spaces.extractors[spec.extractor]
-        return as_score(spec, self.metrics[spec.key], extractor, estimate, failure, split=split, n=n, n_reference=rows)
+        named, n_reference = self._labelled(spec, split, rows), None if split is None else rows
+        metric = self.metrics[spec.key]
+        return as_score(named, metric, extractor, estimate, failure, split=split, n=n, n_reference=n_reference)
 
-    def _estimate(self, spec: MetricSpec, generated: Seen, split: Split | None, *, seed: int) -> Estimate:
-        """Hand a metric what it names, and nothing else."""
+    def _estimate(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int) -> Estimate:
+        """Hand a metric what it names, and nothing else.
+
+        One that names both splits gets n rows of either, or all there are: the label test is exact for unlike sizes,
+        and finds an overfitted GAN sooner with all held-out rows than with as few as a small training split has.
+        """
         metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
 
         def real(side: Split) -> Seen | Statistics:
             if self.statistics is not None:
                 return self.statistics
-            rows = self._n_reference(n)
+            if side == "test" and rows < min(n, len(self.dataset.test)) and isinstance(generated, Features):
+                everything = self.spaces.real(_space(spec), side, Keep(n))
+                assert isinstance(everything, Features)
+                return everything.select(self._drawn_as_train(n, rows))
             groups = generated.groups if isinstance(generated, MomentSums) else None
-            return self.spaces.real(_space(spec), side, Keep(rows, groups))
+            return self.spaces.real(_space(spec), side, Keep(min(rows, len(self.dataset.split(side))), groups))
 
         given: dict[str, Any] = {"generated": generated.head(n) if isinstance(generated, Features) else generated}
         for need in metric.needs - {"generated"}:
@@ -272,19 +286,32 @@ class Evaluator:
                 given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
         return compute_estimate(metric, spec.options, given, seed=seed)
 
-    def _null(self, spec: MetricSpec, split: Split | None) -> float | None:
+    def _drawn_as_train(self, n: int, rows: int) -> NDArray[np.bool_]:
+        """Choose as many of n held-out rows as a small training split has, with its classes' shares, (n,)."""
+        labels = self.dataset.test_labels
+        known = np.zeros(n, dtype=np.int64) if labels is None else labels[self.spaces.real_rows("test", n)]
+        chosen = np.zeros(n, dtype=bool)
+        chosen[even_order(known)[:rows]] = True
+        return chosen
+
+    def _null(self, spec: MetricSpec, split: Split | None, rows: int) -> float | None:
         """What a perfect generator scores at this n: one split's real data played as generated, against the other's.
+
+        Where the training split is too small to be played, what it leaves out is.
 
         A metric that is given both splits has no third set of real data to play with, and says itself what it expects.
         """
-        key = (spec.key, split)
+        key = (spec.key, split, rows)
         if self.metrics[spec.key].needs & set(SPLITS) or split == "reference":
             return None
         if key not in self._nulls:
-            player: Split = "train" if split == "test" else "test"
+            player: Source = "train" if split == "test" else "test"
+            n = spec.n or self.benchmark.n
+            if len(self.dataset.split(player)) < n:
+                player = "spare"
             try:
-                played = self.spaces.real(_space(spec), player, self._keep(_space(spec), spec.n or self.benchmark.n))
-                self._nulls[key] = self._estimate(spec, played, split, seed=0).value
+                played = self.spaces.real(_space(spec), player, self._keep(_space(spec), n))
+                self._nulls[key] = self._estimate(spec, played, split, rows, seed=0).value
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None
         return self._nulls[key]

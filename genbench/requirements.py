@@ -53,13 +53,14 @@ def load_metric(
     if metric.space == "logits" and not spec.layer.startswith("logits"):
         raise DeclarationError(f"{spec.key}: {metric.name} reads class logits; name a classifier's '.logits' layer.")
     _check_reserved(spec, metric, extractor)
-    for need in ("mixture", "log_prob"):
+    for need in ("mixture", "log_prob", "factors"):
         if need in metric.needs and getattr(dataset, need) is None:
-            raise DeclarationError(f"{spec.key}: needs data with a known {need}, which {dataset.name} has not.")
+            raise DeclarationError(f"{spec.key}: needs data with known {need}, which {dataset.name} has not.")
     if splits == SPLITS:
         for split in SPLITS:
             available = len(dataset.split(split))
-            if available < n:
+            cut = split == "train" and dataset.spare is not None  # on purpose: it is compared with as far as it goes
+            if available < n and not cut:
                 raise DeclarationError(f"{spec.key}: n = {n}, but the {split} split has {available} samples.")
     elif metric.needs & set(SPLITS):
         raise DeclarationError(f"{spec.key}: needs held-out real samples beside the reference; pass --held-out.")

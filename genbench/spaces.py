@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genbench.cache import FeatureCache, feature_key
@@ -29,6 +30,9 @@ Space = tuple[str, str]
 
 Seen = Features | MomentSums
 
+Source = Split | Literal["spare"]
+"""Where real samples are from: a split, or what a smaller training split leaves out."""
+
 
 class Keep(NamedTuple):
     """What is kept of a layer: the features of the first n samples, or their sums by jackknife group alone."""
@@ -45,7 +49,7 @@ class Spaces:
     layers : mapping of str to sequence of str
         The extractors' names, and the layers that are wanted of each.
     dataset : Dataset
-        Whose events they read; those that are fitted are fitted on its training split.
+        Whose events they read.
     device : torch.device
         Where they compute.
     cache : FeatureCache
@@ -54,6 +58,8 @@ class Spaces:
         Of the extractors, by name.
     batch_size : int or None
         Samples that an extractor is given at a time; None leaves it to the blocks in which they come.
+    fitted_on : (m, *event) array or None
+        What extractors that are fitted are fitted on; None is the training split.
     most : int or None
         The most real samples that anybody will ask for of a split; None is all.
     """
@@ -67,16 +73,18 @@ class Spaces:
         cache: FeatureCache,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         batch_size: int | None = None,
+        fitted_on: NDArray[Any] | None = None,
         most: int | None = None,
     ) -> None:
         self.dataset = dataset
         self.most = most
+        self._fitted_on = dataset.train if fitted_on is None else fitted_on
         self.device = device
         self.cache = cache
         self.batch_size = batch_size
         options = options or {}
         self.extractors = {name: self._load(name, wanted, options.get(name, {})) for name, wanted in layers.items()}
-        self._real: dict[tuple[Space, Split, Keep], Seen] = {}
+        self._real: dict[tuple[Space, Source, Keep], Seen] = {}
 
     def _load(self, name: str, layers: Sequence[str], options: Mapping[str, Any]) -> FeatureExtractor:
         found = EXTRACTORS.load(name)
@@ -89,7 +97,7 @@ class Spaces:
             event_shape=self.dataset.event_shape,
             device=self.device,
             options=options,
-            reference=torch.from_numpy(self.dataset.train),
+            reference=torch.from_numpy(self._fitted_on),
         )
 
     def see(self, blocks: Iterable[Tensor], keep: Mapping[Space, Keep]) -> dict[Space, Seen]:
@@ -127,14 +135,14 @@ class Spaces:
         extractor, layer = space
         return self.extractors[extractor].layers[layer]
 
-    def real(self, space: Space, split: Split, keep: Keep) -> Seen:
+    def real(self, space: Space, split: Source, keep: Keep) -> Seen:
         """See the first rows of a split of the real data, in a fixed random order, so that they are a fair subset."""
         key = (space, split, keep)
         if key not in self._real:
             self._real[key] = self._see_real(space, split, keep)
         return self._real[key]
 
-    def _see_real(self, space: Space, split: Split, keep: Keep) -> Seen:
+    def _see_real(self, space: Space, split: Source, keep: Keep) -> Seen:
         rows = len(self.dataset.split(split))
         rows = rows if self.most is None else min(rows, self.most)
         if keep.groups is not None:
@@ -160,12 +168,12 @@ class Spaces:
             self._real[(name, layer), split, keep] = Features(torch.from_numpy(values).to(place))
         return self._real[space, split, keep]
 
-    def real_rows(self, split: Split, n: int) -> np.ndarray[Any, Any]:
+    def real_rows(self, split: Source, n: int) -> np.ndarray[Any, Any]:
         """Return which rows of a split are seen as its first n, in their order."""
         array = self.dataset.split(split)
         return np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))[:n]
 
-    def _real_blocks(self, split: Split, n: int) -> Iterator[Tensor]:
+    def _real_blocks(self, split: Source, n: int) -> Iterator[Tensor]:
         array, order = self.dataset.split(split), self.real_rows(split, n)
         for start in range(0, n, BLOCK):
             yield torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))

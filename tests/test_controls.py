@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from genbench.benchmarks import load_benchmark
 from genbench.controls import LEVELS, WIDEST, Gaussian, make_controls, near_copies
 from genbench.data.digits import digits
 from genbench.data.toy import ring8
-from genbench.definitions import Dataset, Split
+from genbench.definitions import Dataset, Mixture, Split
 from genbench.evaluate import Evaluator
+from genbench.metrics.copying import lower_tail_copies
 from genbench.records import Run
 from genbench.run import run_benchmark
 from genbench.sampling.blocks import draw_samples
-from genbench.tables import CONTROLS, controls_of, generalization
+from genbench.sampling.files import ArraySampler
+from genbench.spaces import Keep
+from genbench.tables import CONTROLS, controls_of, generalization, memorization
 
 
 def in_order(data: Dataset):
@@ -154,12 +159,10 @@ def test_constant_pixels_stay_constant() -> None:
 @pytest.fixture(scope="module", params=["digits", "ring8"])
 def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     """The controls of a shipped benchmark, in its quick form, with what decides about memorization and one gap."""
-    from dataclasses import replace
-
     benchmark = load_benchmark(request.param, quick=True)
     kept = ("label_test", "fd", "w2")
     metrics = tuple(spec for spec in benchmark.metrics if spec.metric in kept)
-    benchmark = replace(benchmark, baselines={}, metrics=metrics)
+    benchmark = replace(benchmark, baselines={}, metrics=metrics, primary=metrics[0].key, curve=())
     out: Path = tmp_path_factory.mktemp("controls")
     return run_benchmark(benchmark, out=out, device="cpu")
 
@@ -181,3 +184,53 @@ def test_controls_are_in_the_generalization_table_and_a_replay_has_a_gap(records
             assert rows.loc["replay", "train"] == pytest.approx(0, abs=1e-6)
             assert rows.loc["replay", "gap"] > 0
             assert rows.loc["real", "low"] < 0 < rows.loc["real", "high"]
+
+
+def verdict(benchmark: str, samples: NDArray[Any]) -> tuple[str, float, float]:
+    """The verdict on samples, its p-value, and that of a score which narrowness fools."""
+    whole = load_benchmark(benchmark)
+    (spec,) = (s for s in whole.metrics if s.metric == "label_test")
+    ready = Evaluator(replace(whole, metrics=(spec,), curve=(), primary=spec.key), device="cpu")
+    seen = ready.see(torch.from_numpy(samples))
+    run = ready.record("mine", ready.score_seen(seen, [spec], seed=0), seconds=0.0)
+    (row,) = memorization([run]).to_dict("records")
+    space = spec.extractor, spec.layer
+    train, test = (ready.spaces.real(space, "train", Keep(whole.n)), ready.spaces.real(space, "test", Keep(whole.n)))
+    fooled = lower_tail_copies(generated=seen[space], train=train, test=test)
+    return row["verdict"], row["p_value"], fooled.extra["p_value"]
+
+
+def fresh_digits() -> NDArray[Any]:
+    """The 599 real digits that the benchmark compares nothing with."""
+    data, spaces = digits(), Evaluator(load_benchmark("digits"), device="cpu").spaces
+    order = lambda split: spaces.real_rows(split, len(data.split(split)))  # noqa: E731
+    sampler = make_controls(data, n=599, order=order)["real"].sampler
+    assert isinstance(sampler, ArraySampler)
+    return np.asarray(sampler.rows(np.arange(599)))
+
+
+def test_fresh_digits_drawn_towards_their_mean_are_cleared() -> None:
+    """A generator that is merely narrow: p is uniform, so that a verdict at 1% is wrong for 1 of 100 sets of digits."""
+    images = fresh_digits().astype(np.float64)
+    narrow = images.mean(axis=0) + 0.7 * (images - images.mean(axis=0))
+    found, p_value, _ = verdict("digits", np.rint(narrow).astype(np.uint8))
+    assert (found, p_value > 0.01) == ("no evidence", True)
+
+
+def test_modes_of_seven_tenths_of_the_deviation_are_cleared_though_they_look_copied() -> None:
+    """The closest 2% of all samples hold more generated ones than chance gives; the label test is not fooled."""
+    mixture = ring8().mixture
+    assert mixture is not None
+    narrow = Mixture(centres=mixture.centres, std=0.7 * mixture.std).sample(2500, np.random.default_rng(0))
+    found, p_value, p_described = verdict("ring8", narrow.astype(np.float32))
+    assert (found, p_value > 0.01) == ("no evidence", True)
+    assert p_described < 0.05
+
+
+def test_the_table_accuses_replays_and_nobody_else(records: list[Run]) -> None:
+    """Chance of a false alarm: 1% a table, of which there are two."""
+    table = memorization(records).set_index("model")
+    accused = set(table.index[table["verdict"] == "memorized"])
+    assert accused == {"replay", "replay-noise"}
+    assert table["control"].all()
+    assert (table.loc[["replay", "replay-noise"], "p_corrected"] < 1e-3).all()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,7 +101,14 @@ def shapes() -> Dataset:
     seen = np.setdiff1d(labels, unseen_combinations())
     train, train_labels = _split(seen, places[seen, :TRAIN_PER_COMBINATION], rng)
     test, test_labels = _split(labels, places[:, TRAIN_PER_COMBINATION:], rng)
-    return Dataset(name="shapes", train=train, test=test, train_labels=train_labels, test_labels=test_labels)
+    return Dataset(
+        name="shapes",
+        train=train,
+        test=test,
+        train_labels=train_labels,
+        test_labels=test_labels,
+        factors=Figures(),
+    )
 
 
 def _split(
@@ -205,6 +213,42 @@ def _nearest(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     colour, mask, row, column = np.unravel_index(best, (len(COLOURS), len(masks), PLACES, PLACES))
     shape, size, rotation = np.unravel_index(mask, (len(SHAPES), len(SIZES), ROTATIONS))
     return np.stack([shape, colour, size, rotation, column, row], axis=1)
+
+
+class Figures:
+    """The factors of figures, for `genbench.metrics.factors.novel_combinations`."""
+
+    def __init__(self) -> None:
+        self.combinations = COMBINATIONS
+        self.unseen = unseen_combinations()
+
+    def read(self, values: NDArray[Any], *, tolerance: float) -> NDArray[np.int64]:
+        """Return the combination of the figure nearest to each image, -1 where none is near.
+
+        Parameters
+        ----------
+        values : (n, 3072) array
+            Pixels in [0, 1], rounded here to the 256 levels of images.
+        tolerance : float
+            Largest distance to the nearest figure, as a part of the norm of that figure: 1 is that of a black image.
+
+        Returns
+        -------
+        (n,) int64 array
+            Costs are those of `decode`.
+
+        Raises
+        ------
+        SampleError
+            If there are not 3072 values an image.
+        """
+        if values.ndim != 2 or values.shape[1] != 3 * IMAGE**2:
+            raise SampleError(f"shapes: images of {3 * IMAGE**2} pixel values expected, got {values.shape}.")
+        images = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).reshape(-1, 3, IMAGE, IMAGE)
+        found = decode(images)
+        pixels = (render(found.factors) / 255.0) ** 2
+        near = found.distance <= tolerance * 255 * np.sqrt(pixels.sum(axis=(1, 2, 3)))
+        return np.where(near, combination(found.factors), -1)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from genbench.errors import DeclarationError
 from genbench.records import Better
 
-INPUTS = frozenset({"generated", "reference", "train", "test", "log_prob", "mixture", "rng"})
+INPUTS = frozenset({"generated", "reference", "train", "test", "log_prob", "mixture", "factors", "rng"})
 """What a metric may ask for by naming it as a required keyword."""
 
 Uncertainty = Literal["jackknife", "half-sampling", "closed form", "none"]
@@ -27,7 +27,8 @@ class Metric:
     compute : callable
         Takes keyword-only inputs. Those without a default are its needs and must be among `INPUTS`:
         ``generated``, ``reference``, ``train``, ``test`` are `genbench.metrics.features.Features`;
-        ``log_prob`` is the exact log density; ``mixture`` the known mixture; ``rng`` an int seed.
+        ``log_prob`` is the exact log density; ``mixture`` the known mixture; ``factors`` reads what
+        events are made of (`genbench.definitions.Factors`); ``rng`` an int seed.
         Those with a default are its options. Returns a `genbench.records.Estimate` or a plain float.
         A metric that names ``reference`` is scored on the train and on the held-out split.
     space : {"pool", "logits"}
