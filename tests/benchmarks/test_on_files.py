@@ -66,10 +66,10 @@ def shortened(name: str, folder: Path) -> str:
 
 
 def primary_scores(folder: Path, primary: str) -> pd.DataFrame:
-    """Rows of the leaderboard with the primary score against held-out data, by model."""
+    """Rows of the scores with the primary score against held-out data, by model."""
     metric, _, space = primary.partition("@")
     extractor, _, layer = space.partition(".")
-    rows = pd.read_csv(folder / "leaderboard.csv")
+    rows = pd.read_csv(folder / "scores.csv")
     wanted = rows["metric"].str.fullmatch(rf"{metric}@{extractor}#\w+\.{layer}") & (rows["split"] == "test")
     return rows[wanted].set_index("model")
 

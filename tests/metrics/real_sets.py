@@ -7,6 +7,16 @@ import numpy as np
 from genbench.metrics.features import Features
 
 
+class Quadrants:
+    """Factors that can be read off any set: the signs of the first two columns. No training event has two minuses."""
+
+    combinations = 4
+    unseen = np.array([3])
+
+    def read(self, values, *, tolerance):
+        return (values[:, 0] < 0) + 2 * (values[:, 1] < 0)
+
+
 def mixture(n, rng, *, d=16, modes=10):
     """Ten well-separated Gaussians, like the classes of a set of images."""
     centres = 3 * np.random.default_rng(0).standard_normal((modes, d))

@@ -11,6 +11,7 @@ from genbench.definitions import Mixture
 from genbench.errors import GenbenchError, SampleError
 from genbench.metrics.features import LARGEST, Features
 from genbench.registry import METRICS
+from tests.metrics.real_sets import Quadrants
 
 DECLARED = {name: METRICS.load(name) for name, entry in METRICS.entries().items() if entry.provider == "genbench"}
 FEW = {
@@ -82,7 +83,7 @@ FOUR = {name: Features(values) for name, values in four(normal).items()}
 def compute(metric, sets):
     d = Features.of(sets["generated"]).d
     mixture = Mixture(centres=np.arange(2.0)[:, None] * np.ones(d), std=1.0)
-    offered = {**sets, "mixture": mixture, "log_prob": mixture.log_prob, "rng": 3}
+    offered = {**sets, "mixture": mixture, "log_prob": mixture.log_prob, "rng": 3, "factors": Quadrants()}
     options = {**metric.options, **FEW.get(metric.name, {})}
     return metric.compute(**{name: offered[name] for name in metric.needs}, **options)
 

@@ -8,6 +8,7 @@ import torch
 
 from genbench.definitions import Mixture
 from genbench.registry import METRICS
+from tests.metrics.real_sets import Quadrants
 
 DECLARED = [METRICS.load(name) for name, entry in METRICS.entries().items() if entry.provider == "genbench"]
 ORDER_MATTERS = {"fd_infinity", "is_splits", "kd_subsets"}
@@ -29,7 +30,7 @@ def samples(n, seed):
 
 def compute(metric, generated, reference, scale=1.0):
     mixture = Mixture(centres=np.array([[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]]) * scale, std=4.0 * scale)
-    offered = {"generated": generated, "reference": reference, "mixture": mixture, "rng": 3}
+    offered = {"generated": generated, "reference": reference, "mixture": mixture, "rng": 3, "factors": Quadrants()}
     offered |= {"train": samples(140, 3) * scale, "test": samples(110, 4) * scale, "log_prob": mixture.log_prob}
     options = {**metric.options, **FEW.get(metric.name, {})}
     return metric.compute(**{name: offered[name] for name in metric.needs}, **options)

@@ -25,6 +25,7 @@ from genbench.definitions import Mixture
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.registry import METRICS
+from tests.metrics.real_sets import Quadrants
 
 LAWS = """
                      shift turn scale axes const swap same     twice
@@ -72,6 +73,7 @@ modes_class_share    =     =    =     =    ~     =    =        =
 modes_share          =     =    =     =    !     =    =        =
 ndb                  =     .    =     .    =     .    .        .
 nn_distance_ratio    =     =    =     =    =     ~    ~        .
+novel_combinations   ~     .    =     .    =     .    .        =
 precision            =     =    =     =    =     ~    1        <
 precision_symmetric  =     =    =     =    =     ~    1        <
 recall               =     =    =     =    =     ~    1        <
@@ -86,7 +88,7 @@ w2                   =     =    x4    =    =     =    0        =
 """
 """Where a motion moves the value, it is one of these:
 
-- the metric looks at single columns (classes), draws directions or cells along the axes (`sliced_w2`, `mind`,
+- the metric looks at single columns (classes, factors), draws directions or cells along the axes (`sliced_w2`, `mind`,
   `max_sliced_w2`, `ndb`, `c_t`), or deals rows out by their sorted order, which a rotation changes (`c2st`,
   `js_classifier`, `kl_dv`, `kl_nwj`);
 - the polynomial kernel has an origin and a unit (`kd`), and softmax a unit (`is`);
@@ -137,7 +139,8 @@ def world(column):
     if column == "twice":
         sets |= {name: np.repeat(sets[name], 2, axis=0) for name in ("generated", "reference")}
     mixture = Mixture(centres=centres, std=std)
-    return {**{n: Features(x) for n, x in sets.items()}, "mixture": mixture, "log_prob": mixture.log_prob, "rng": 3}
+    truth = {"mixture": mixture, "log_prob": mixture.log_prob, "factors": Quadrants()}
+    return {**{n: Features(x) for n, x in sets.items()}, **truth, "rng": 3}
 
 
 @cache
