@@ -19,11 +19,11 @@ from genbench.tables.memorization import MEMORIZATION_COLUMNS
 
 def command_of(runs: Sequence[Run], benchmark: Benchmark) -> str:
     """Return the command that makes the records."""
-    seeds = {run.train_seed for run in runs if run.train_seed is not None}
+    seeds = sorted({run.train_seed for run in runs if run.train_seed is not None})
     parts = [f"genbench run {benchmark.name}"]
     parts += ["--quick"] if benchmark.quick else []
     parts += [] if benchmark.train_size is None else [f"--train-size {benchmark.train_size}"]
-    parts += [f"--seeds {','.join(map(str, sorted(seeds)))}"] if seeds - set(benchmark.seeds) else []
+    parts += [f"--seeds {','.join(map(str, seeds))}"] if seeds else []
     return " ".join(parts)
 
 
