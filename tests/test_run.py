@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import genbench.publish
 import genbench.run
 from genbench.definitions import Budget, MetricSpec
 from genbench.errors import DeclarationError, ProtocolError, SetupError, UsageError
@@ -75,6 +76,7 @@ def test_a_run_leaves_records_tables_pictures_and_losses(tmp_path: Path) -> None
     assert {run.recipe["options"]["n_critic"] for run in runs if run.sampler == "wgan-gp"} == {3}
     assert sorted(tables(tmp_path / "tiny@1")) == sorted(
         [f"{t}.{end}" for t in ("generalization", "leaderboard", "stability") for end in ("csv", "md")]
+        + [f"{t}.csv" for t in ("scores", "verdicts", "comparisons", "profiles", "curves", "memorization")] + ["leaderboard.tex"]
         + [f"{kind}/{m}-seed{s}.{end}" for kind, end in (("grids", "png"), ("losses", "csv"))
            for m in ("gan", "wgan-gp") for s in (0, 1)]
         + [f"grids/{name}.png" for name in CONTROLS]
@@ -145,7 +147,7 @@ def _interrupt(patch: pytest.MonkeyPatch, moment: str, count: int) -> None:
     elif moment == "after record":
         patch.setattr(Store, "write", after(Store.write, first=False))
     elif moment == "in tables":
-        patch.setattr(genbench.run, "write_atomic", after(genbench.run.write_atomic, first=True))
+        patch.setattr(genbench.publish, "write_atomic", after(genbench.publish.write_atomic, first=True))
     else:
         from genbench.training import harness
 

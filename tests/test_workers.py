@@ -32,6 +32,12 @@ def facts(runs: list[Run]) -> list[Run]:
     return sorted(kept, key=lambda run: (run.sampler, run.train_seed or 0, run.step or 0))
 
 
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are given the path that modules are looked up on; these tests are not on it in every way to run them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent))
+
+
 def dying(folder: Path, deaths: int) -> Benchmark:
     """One healthy model, and one that is killed so many times."""
     folder.mkdir()
@@ -88,8 +94,14 @@ def test_controls_whose_process_dies_end_the_run(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path, sent: int) -> None:
-    command = [sys.executable, "-m", "genbench", "run", "ring8", "--workers", "2", "--out", str(tmp_path), "--quiet"]
-    parent = subprocess.Popen([*command, "--no-controls"], start_new_session=True, stderr=subprocess.DEVNULL)
+    # Whoever runs the tests in the background may have told them to ignore interruptions, which children inherit.
+    call = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from genbench.cli import main; "
+    )
+    command = [sys.executable, "-c", call + "sys.exit(main(sys.argv[1:]))", "run", "ring8", "--workers", "2", "--quiet"]
+    parent = subprocess.Popen(
+        [*command, "--no-controls", "--out", str(tmp_path)], start_new_session=True, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 120
         while len(children := children_of(parent.pid)) < 2 or not list(tmp_path.rglob("real.png")):
@@ -103,6 +115,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path, sent: in
             time.sleep(0.1)
     finally:
         parent.kill()
+        parent.wait()
 
 
 def children_of(pid: int) -> list[int]:
