@@ -76,7 +76,8 @@ def test_a_run_leaves_records_tables_pictures_and_losses(tmp_path: Path) -> None
     assert {run.recipe["options"]["n_critic"] for run in runs if run.sampler == "wgan-gp"} == {3}
     assert sorted(tables(tmp_path / "tiny@1")) == sorted(
         [f"{t}.{end}" for t in ("generalization", "leaderboard", "stability") for end in ("csv", "md")]
-        + [f"{t}.csv" for t in ("scores", "verdicts", "comparisons", "profiles", "curves", "memorization")] + ["leaderboard.tex"]
+        + [f"{t}.csv" for t in ("scores", "verdicts", "comparisons", "profiles", "curves", "memorization")]
+        + ["leaderboard.tex"]
         + [f"{kind}/{m}-seed{s}.{end}" for kind, end in (("grids", "png"), ("losses", "csv"))
            for m in ("gan", "wgan-gp") for s in (0, 1)]
         + [f"grids/{name}.png" for name in CONTROLS]
