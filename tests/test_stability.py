@@ -163,7 +163,7 @@ def test_a_failure_beside_runs_that_nobody_can_judge_gives_no_share() -> None:
 
 
 def test_modes_in_the_records_make_a_mode_collapse() -> None:
-    few = score(4.0, None, metric="modes_share", better="higher", unit="modes")
+    few = score(4.0, None, metric="modes", better="higher", unit="modes")
     assert few.estimate is not None
     few = replace(few, estimate=replace(few.estimate, null=8.0))
     *before, end = training("gan", 0, FALL)

@@ -13,8 +13,11 @@ from genbench.stats.seeds import wilson_interval
 from genbench.stats.verdicts import KINDS, LOST, Modes, Verdict, verdict
 from genbench.tables.cells import is_control
 
-COUNTED = ("modes_class", "modes_share", "modes", "unique_fraction")
-"""Metrics that say how many modes, classes or distinct samples there are."""
+COUNTED = ("modes_class", "modes", "unique_fraction")
+"""Metrics that say how many modes, classes or distinct samples there are.
+
+Not ``modes_share``: it asks for many samples of high quality in a mode, which a blurred generator lacks everywhere.
+"""
 
 
 class History:
