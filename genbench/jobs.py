@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from genbench.controls import Control
     from genbench.evaluate import Evaluator
-    from genbench.protocols import Sampler
+    from genbench.protocols import Baseline, Sampler
     from genbench.training import Speed, Stop
 
 
@@ -147,8 +147,8 @@ class Job:
         from genbench.training import train
 
         budget, stops = self.benchmark.baselines[baseline], self.benchmark.evaluation_steps(baseline)
-        made, name = build_baseline(budget.baseline or baseline, budget.options), cell_name(baseline)
-        recipe, clock = self._recipe(baseline), time.perf_counter()
+        made, name = self._build(baseline), cell_name(baseline)
+        recipe, clock = self._recipe(baseline, made), time.perf_counter()
         try:
             with self.progress.bar(label, total=budget.steps) as bar:
                 for stop in train(
@@ -181,14 +181,16 @@ class Job:
             train_seed=seed,
             step=self.benchmark.evaluation_steps(baseline)[-1],
             failure=failure,
-            recipe=self._recipe(baseline),
+            recipe=self._recipe(baseline, self._build(baseline)),
         )
         self._keep(failed, label)
 
-    def _recipe(self, baseline: str) -> dict[str, Any]:
-        """What a record says of a training: what the benchmark asks for, and every option with its value."""
+    def _build(self, baseline: str) -> Baseline:
         budget = self.benchmark.baselines[baseline]
-        made = build_baseline(budget.baseline or baseline, budget.options)
+        return build_baseline(budget.baseline or baseline, budget.options)
+
+    def _recipe(self, baseline: str, made: Baseline) -> dict[str, Any]:
+        """What a record says of a training: what the benchmark asks for, and every option with its value."""
         return {**recipe_of(self.benchmark, baseline, self.speed), "options": options_of(made)}
 
     def _keep(self, run: Run, label: str) -> None:
