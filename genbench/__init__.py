@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from genbench.definitions import Dataset as Dataset
     from genbench.errors import GenbenchError as GenbenchError
     from genbench.evaluate import Evaluator as Evaluator
+    from genbench.gate import check as check
+    from genbench.gate import make_baseline as make_baseline
     from genbench.load import load_sampler as load_sampler
     from genbench.metrics.features import Features as Features
     from genbench.metrics.metric import Metric as Metric
@@ -35,6 +37,8 @@ _PUBLIC = {
     "GenbenchError": "genbench.errors",
     "Evaluator": "genbench.evaluate",
     "score": "genbench.scoring",
+    "check": "genbench.gate",
+    "make_baseline": "genbench.gate",
     "load_dataset": "genbench.data",
     "Features": "genbench.metrics.features",
     "Metric": "genbench.metrics.metric",

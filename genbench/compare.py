@@ -14,6 +14,7 @@ from genbench.markdown import markdown_table, number
 from genbench.records import ARROWS, Run, Score
 from genbench.stats.differences import holm
 from genbench.stats.jackknife import LEVEL
+from genbench.store import read_record
 from genbench.tables.cells import Cell, metric_splits
 from genbench.tables.ranking import difference, side_of
 
@@ -56,7 +57,7 @@ def read_side(text: str) -> Side:
     """
     path = Path(text)
     if path.is_file():
-        run = _read(path)
+        run = read_record(path)
         seed = "" if run.train_seed is None else f" seed {run.train_seed}"
         step = "" if run.final else f" step {run.step}"
         return Side(label=f"{run.sampler}{seed}{step}", runs=(run,))
@@ -64,7 +65,7 @@ def read_side(text: str) -> Side:
     if not colon:
         raise UsageError(f"compare: the file of a record or FOLDER:model expected, got {text!r}, which is neither.")
     records = Path(folder) / "records"
-    runs = [_read(file) for file in sorted((records / model).glob("*.json"))] if model else []
+    runs = [read_record(file) for file in sorted((records / model).glob("*.json"))] if model else []
     if not runs:
         known = ", ".join(sorted(p.name for p in records.glob("*") if p.is_dir())) or "none"
         raise UsageError(f"compare: no records of {model!r} in {folder}; models there: {known}.")
@@ -72,13 +73,6 @@ def read_side(text: str) -> Side:
     if not finals:
         raise SampleError(f"compare: {text} has no final record; finish its training, or name the file of a record.")
     return Side(label=model, runs=finals)
-
-
-def _read(path: Path) -> Run:
-    try:
-        return Run.from_json(path.read_text(encoding="utf-8"))
-    except (ProtocolError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"{path}: {error}") from error
 
 
 def compare(a: Side, b: Side) -> pd.DataFrame:
@@ -128,7 +122,7 @@ def check_alike(a: Side, b: Side) -> None:
     """
     differs = []
     if len({run.protocol for run in (*a.runs, *b.runs)}) > 1:
-        differs = _differences(a.runs, b.runs) or ["the data, or an option of a metric, an extractor or the benchmark"]
+        differs = differences(a.runs, b.runs) or ["the data, or an option of a metric, an extractor or the benchmark"]
     if len({(run.benchmark, run.quick) for run in (*a.runs, *b.runs)}) > 1:
         names = [sorted({run.benchmark for run in side.runs}) for side in (a, b)]
         differs = [f"benchmark ({', '.join(names[0])} and {', '.join(names[1])})"]
@@ -139,8 +133,8 @@ def check_alike(a: Side, b: Side) -> None:
         )
 
 
-def _differences(one: Sequence[Run], other: Sequence[Run]) -> list[str]:
-    """Name what the scores of two sides show of unlike protocols."""
+def differences(one: Sequence[Run], other: Sequence[Run]) -> list[str]:
+    """Name what the scores of two sides show of unlike protocols; nothing where they do not show it."""
     sides = [{(s.key, s.split): s for run in side for s in run.scores} for side in (one, other)]
     found: dict[str, None] = {}
     for key in sides[0].keys() & sides[1].keys():
@@ -152,6 +146,10 @@ def _differences(one: Sequence[Run], other: Sequence[Run]) -> list[str]:
             found[f"n of {key[0]} ({mine.n_generated} and {theirs.n_generated})"] = None
         if dict(mine.options) != dict(theirs.options):
             found[f"options of {key[0]}"] = None
+    scored = [{s.key for run in side if run.final for s in run.scores} for side in (one, other)]
+    if all(scored) and (apart := sorted(scored[0] ^ scored[1])):
+        more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
+        found[f"metrics that one side lacks ({', '.join(apart[:3])}{more})"] = None
     return sorted(found)
 
 

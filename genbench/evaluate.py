@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,6 +33,7 @@ from genbench.records import Estimate, Run, Score
 from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
 from genbench.spaces import Keep, Seen, Source, Space, Spaces
+from genbench.timing import collect, measure
 
 HELD = 2**28
 """Bytes of features that are held even where their sums would do."""
@@ -131,8 +134,17 @@ class Evaluator:
             **{"train_seed": None, "step": None, "final": True, "failure": None, **found},
         )
 
-    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int) -> Iterator[Tensor]:
-        """Draw and check the benchmark's n samples, block by block; they come back on the CPU.
+    @contextmanager
+    def profile(self, *, wanted: bool = True) -> Iterator[dict[str, float]]:
+        """Time the parts of what is scored in this block, if that is wanted; see `genbench.timing.collect`."""
+        if not wanted:
+            yield {}
+            return
+        with collect(settle=torch.cuda.synchronize if self.device.type == "cuda" else None) as seconds:
+            yield seconds
+
+    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int, n: int | None = None) -> Iterator[Tensor]:
+        """Draw and check the benchmark's n samples, or another number, block by block; they come back on the CPU.
 
         Raises
         ------
@@ -141,7 +153,7 @@ class Evaluator:
         """
         return draw_blocks(
             sampler,
-            self.benchmark.n,
+            n or self.benchmark.n,
             seed=derive_seed(seed, "draw"),
             event_shape=self.dataset.event_shape,
             labels=self.dataset.train_labels,
@@ -176,10 +188,15 @@ class Evaluator:
         specs = self._specs(only)
         return self.score_seen(self.see(samples, only=only), specs, seed=seed)
 
-    def see(self, samples: Tensor | Iterable[Tensor], *, only: Iterable[str] | None = None) -> dict[Space, Seen]:
-        """Run the extractors once over samples, and keep what the metrics need; arguments as of `score`."""
+    def see(
+        self, samples: Tensor | Iterable[Tensor], *, only: Iterable[str] | None = None, n: int | None = None
+    ) -> dict[Space, Seen]:
+        """Run the extractors once over samples, and keep what the metrics need; arguments as of `score`.
+
+        ``n`` is how many samples there are, where they are not as many as the metrics read in this benchmark.
+        """
         specs = self._specs(only)
-        keep = {space: self._keep(space, self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
+        keep = {space: self._keep(space, n or self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
         return self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep)
 
     def _specs(self, only: Iterable[str] | None) -> list[MetricSpec]:
@@ -199,6 +216,21 @@ class Evaluator:
                     for split, rows in self._sides(spec)
                 ]
         return tuple(scores)
+
+    def score_held_out(
+        self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, n: int, seed: int
+    ) -> tuple[Score, ...]:
+        """Score n samples, be they more or fewer than the benchmark's, against the real ones of every other score.
+
+        Against held-out data, or the only reference there is; the training split is left out. Arguments else as of
+        `score_seen`.
+        """
+        found = []
+        for spec in specs:
+            split, rows = next(side for side in self._sides(spec) if side[0] != "train")
+            with one_thread(where=n * rows * self.spaces.width(_space(spec)) < SMALL):
+                found.append(self._score(spec, generated[_space(spec)], split, rows, seed=seed, drawn=n))
+        return tuple(found)
 
     def _sides(self, spec: MetricSpec) -> list[tuple[Split | None, int]]:
         """Return what a metric is scored against: which split, and how many rows of it.
@@ -244,13 +276,17 @@ class Evaluator:
             return self.statistics.n
         return min(n, len(self.dataset.train)) if self.splits == SPLITS else len(self.dataset.train)
 
-    def _score(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int) -> Score:
-        n = spec.n or self.benchmark.n
+    def _score(
+        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
+    ) -> Score:
+        n = drawn or spec.n or self.benchmark.n
         estimate, failure = None, None
         try:
-            estimate = self._estimate(spec, generated, split, rows, seed=seed)
+            with measure(f"metric {spec.key}"):
+                estimate = self._estimate(spec, generated, split, rows, seed=seed, drawn=drawn)
             if estimate.null is None:
-                estimate = replace(estimate, null=self._null(spec, split, rows))
+                with measure("what real data score"):
+                    estimate = replace(estimate, null=self._null(spec, split, rows))
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
         extractor = self.spaces.extractors[spec.extractor]
@@ -258,7 +294,9 @@ class Evaluator:
         metric = self.metrics[spec.key]
         return as_score(named, metric, extractor, estimate, failure, split=split, n=n, n_reference=n_reference)
 
-    def _estimate(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int) -> Estimate:
+    def _estimate(
+        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
+    ) -> Estimate:
         """Hand a metric what it names, and nothing else.
 
         One that names both splits gets n rows of either, or all there are: the label test is exact for unlike sizes,
@@ -276,7 +314,8 @@ class Evaluator:
             groups = generated.groups if isinstance(generated, MomentSums) else None
             return self.spaces.real(_space(spec), side, Keep(min(rows, len(self.dataset.split(side))), groups))
 
-        given: dict[str, Any] = {"generated": generated.head(n) if isinstance(generated, Features) else generated}
+        some = generated.head(drawn or n) if isinstance(generated, Features) else generated
+        given: dict[str, Any] = {"generated": some}
         for need in metric.needs - {"generated"}:
             if need == "reference":
                 given[need] = real(split or "test")

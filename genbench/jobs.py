@@ -18,6 +18,7 @@ from genbench.progress import Progress
 from genbench.recipes import build_baseline, cell_name, options_of, recipe_of
 from genbench.records import Run, Score
 from genbench.store import Store
+from genbench.timing import measure, rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +74,8 @@ class Job:
         Samples that an extractor is given at a time.
     speed : Speed or None
         How updates are computed.
+    profile : bool
+        Record where the time of scoring went.
     """
 
     def __init__(
@@ -85,12 +88,14 @@ class Job:
         progress: Progress,
         batch_size: int | None,
         speed: Speed | None = None,
+        profile: bool = False,
     ) -> None:
         from genbench.cache import FeatureCache
         from genbench.evaluate import Evaluator
 
         progress.say(f"{benchmark.id}: loading data, extractors and metrics")
         self.benchmark, self.store, self.progress, self.speed = benchmark, store, progress, speed
+        self.profile = profile
         self.evaluator: Evaluator = Evaluator(
             benchmark, device=device, cache=FeatureCache(cache_folder), batch_size=batch_size
         )
@@ -229,6 +234,12 @@ class Job:
     def _scores(
         self, sampler: Sampler, *, seed: int, only: Sequence[str] | None, picture: str | None
     ) -> dict[str, Any]:
+        """Draw, picture and score, and say where the time went if that is wanted."""
+        with self.evaluator.profile(wanted=self.profile) as seconds:
+            found = self._found(sampler, seed=seed, only=only, picture=picture)
+        return {**found, "profile": rounded(seconds)}
+
+    def _found(self, sampler: Sampler, *, seed: int, only: Sequence[str] | None, picture: str | None) -> dict[str, Any]:
         """Draw, picture and score: the fields of a record that say what was found, or why nothing was."""
         import torch
 
@@ -238,13 +249,15 @@ class Job:
 
         clock = time.perf_counter()
         try:
-            blocks = list(self.evaluator.draw(sampler, seed=seed))
+            with measure("sampling"):
+                blocks = list(self.evaluator.draw(sampler, seed=seed))
             cost = {"samples_per_second": round(self.benchmark.n / (time.perf_counter() - clock), 1)}
             seen = self.evaluator.see(blocks, only=only)
             wanted = [spec for spec in self.benchmark.metrics if only is None or spec.key in only]
             scores = self.evaluator.score_seen(seen, wanted, seed=seed)
             if picture is not None:
-                picture_samples(self.pictures, picture, self.evaluator, torch.cat(blocks), seen)
+                with measure("pictures"):
+                    picture_samples(self.pictures, picture, self.evaluator, torch.cat(blocks), seen)
         except SampleError as error:
             return {"scores": (), "failure": str(error), "cost": {}}
         if only is not None:  # along training no test is made of differences, which is what replicates are kept for

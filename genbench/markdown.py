@@ -12,7 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.definitions import Benchmark
 from genbench.records import ARROWS, Run, Score
-from genbench.tables import controls_of, generalization, leaderboard, memorization, primary_order, scores, stability
+from genbench.tables import (
+    controls_of,
+    generalization,
+    leaderboard,
+    memorization,
+    primary_order,
+    scores,
+    stability,
+    timings,
+)
 from genbench.tables.curves import verdict_counts, verdict_sentences
 from genbench.tables.memorization import MEMORIZATION_COLUMNS
 
@@ -27,9 +36,16 @@ def command_of(runs: Sequence[Run], benchmark: Benchmark) -> str:
     return " ".join(parts)
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a Markdown table whose columns line up in plain text too; the first column is left-aligned."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
+    """Lay out a Markdown table whose columns line up in plain text too; the first column is left-aligned.
+
+    With a width, in characters, a wider table becomes several, one below the other, that share the first column.
+    """
     widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    if width is not None:
+        parts = _columns_within(widths, width)
+        cut = [([header[i] for i in part], [[row[i] for i in part] for row in rows]) for part in parts]
+        return "\n\n".join(markdown_table(*found) for found in cut)
 
     def line(cells: Sequence[str]) -> str:
         padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
@@ -37,6 +53,17 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = "|" + "|".join("-" * (w + 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + "|"
     return "\n".join([line(header), rule, *(line(row) for row in rows)])
+
+
+def _columns_within(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Share columns out over tables no wider than that, if one column beside the first fits; each has the first."""
+    parts: list[list[int]] = [[0]]
+    for i in range(1, len(widths)):
+        taken = sum(widths[j] + 3 for j in [*parts[-1], i]) + 1
+        if taken > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(i)
+    return parts
 
 
 def number(value: Any) -> str:
@@ -47,8 +74,26 @@ def number(value: Any) -> str:
     return f"{float(value):.0f}" if "e+" in text and abs(float(value)) < 1e9 else text
 
 
-def leaderboard_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
-    """Quality: the ranking under the primary metric, then every metric against held-out data."""
+def timings_markdown(runs: Sequence[Run]) -> str:
+    """Lay out where the time of scoring went, the longest part first; nothing where no record says."""
+    rows = [[r["part"], f"{r['seconds']:.2f}", f"{r['share']:.0%}"] for _, r in timings(runs).iterrows()]
+    return markdown_table(["part", "seconds", "share"], rows) if rows else ""
+
+
+def leaderboard_markdown(
+    runs: Sequence[Run], benchmark: Benchmark, *, command: str | None = None, width: int | None = None
+) -> str:
+    """Quality: the ranking under the primary metric, then every metric against held-out data.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    benchmark : Benchmark
+    command : str or None
+        What made these records; None is `command_of` them.
+    width : int or None
+        Characters that a line of a table may have (see `markdown_table`); None sets no limit.
+    """
     board = leaderboard(runs, benchmark)
     table = _named(scores(runs))
     table = table[table["split"] != "train"]
@@ -64,11 +109,12 @@ def leaderboard_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
         "leaderboard",
         runs,
         benchmark,
-        ranking=_ranking(board, main, names, null=null) if len(main) else "",
+        ranking=_ranking(board, main, names, null=null, width=width) if len(main) else "",
         over_seeds=bool((board["interval"] == "seeds").any()),
         over_samples=bool((board["interval"][~board["control"].astype(bool)] == "samples").any()),
         unranked=[(row["model"], row["note"]) for _, row in board.iterrows() if row["note"] and not row["control"]],
-        everything=markdown_table(["metric", *names.values(), *(["*real data*"] if null else [])], rows),
+        everything=markdown_table(["metric", *names.values(), *(["*real data*"] if null else [])], rows, width=width),
+        command=command,
     )
 
 
@@ -78,7 +124,9 @@ def _names(runs: Sequence[Run], benchmark: Benchmark) -> dict[str, str]:
     return {name: name for name in primary_order(runs, benchmark)} | {name: f"*{name}*" for name in controls}
 
 
-def _ranking(board: pd.DataFrame, main: pd.DataFrame, names: Mapping[str, str], *, null: bool) -> str:
+def _ranking(
+    board: pd.DataFrame, main: pd.DataFrame, names: Mapping[str, str], *, null: bool, width: int | None
+) -> str:
     """Lay out ranks; no times, which differ from run to run: they are in the CSV."""
     key = str(board["primary"].iloc[0])
     sized = bool(board["parameters"].notna().any())
@@ -93,7 +141,7 @@ def _ranking(board: pd.DataFrame, main: pd.DataFrame, names: Mapping[str, str], 
         rows.append([names[str(name)], *cells, _count(row["seeds"]), _count(row["failed"]), *size])
     if null:
         rows.append(["*real data*", "", number(main["null"].dropna().mean()), *[""] * (len(header) - 3)])
-    return markdown_table(header, rows)
+    return markdown_table(header, rows, width=width)
 
 
 def stability_markdown(runs: Sequence[Run], benchmark: Benchmark) -> str:
@@ -249,14 +297,14 @@ def _templates() -> Environment:
     )
 
 
-def _render(name: str, runs: Sequence[Run], benchmark: Benchmark, **parts: object) -> str:
+def _render(name: str, runs: Sequence[Run], benchmark: Benchmark, command: str | None = None, **parts: object) -> str:
     fingerprints = {s.space.rpartition(".")[0]: s.fingerprint[:12] for run in runs for s in run.scores}
     return (
         _templates()
         .get_template(f"{name}.md.jinja")
         .render(
             benchmark=benchmark,
-            command=command_of(runs, benchmark),
+            command=command or command_of(runs, benchmark),
             controls=[(run.sampler, run.recipe["control"]) for run in controls_of(runs)],
             extractors=", ".join(f"{extractor} `{digest}`" for extractor, digest in sorted(fingerprints.items())),
             **parts,

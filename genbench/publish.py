@@ -42,7 +42,7 @@ def write_tables(store: Store, benchmark: Benchmark, runs: Sequence[Run]) -> Non
         texts["leaderboard.tex"] = leaderboard_latex(runs, benchmark)
     for name, frame in frames.items():
         if len(frame):
-            texts[f"{name}.csv"] = _csv(frame)
+            texts[f"{name}.csv"] = csv_text(frame)
     for name, text in texts.items():
         write_atomic(store.folder / name, text.encode())
 
@@ -74,11 +74,11 @@ def write_ladder(out: Path, benchmark: Benchmark) -> str:
     gap = next((spec.key for spec in benchmark.metrics if spec.label == "kd"), None)
     frame = tables.ladder(runs, benchmark.primary, gap=gap)
     text = markdown.ladder_markdown(frame, benchmark)
-    write_atomic(out / f"{benchmark.id}-ladder.csv", _csv(frame).encode())
+    write_atomic(out / f"{benchmark.id}-ladder.csv", csv_text(frame).encode())
     write_atomic(out / f"{benchmark.id}-ladder.md", text.encode())
     return text
 
 
-def _csv(frame: pd.DataFrame) -> str:
+def csv_text(frame: pd.DataFrame) -> str:
     """Write a table; eight digits are more than any score is worth, fewer than what differs between two BLAS builds."""
     return frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")

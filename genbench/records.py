@@ -24,7 +24,7 @@ Better = Literal["lower", "higher", "match"]
 ARROWS: dict[str, str] = {"lower": "↓", "higher": "↑", "match": "≈"}
 
 
-LATER = frozenset({"label", "by_class", "likelihood", "health", "cost"})
+LATER = frozenset({"label", "by_class", "likelihood", "health", "cost", "profile"})
 """Fields that records of an earlier genbench do not have."""
 
 
@@ -136,6 +136,8 @@ class Run:
     cost : mapping of str to float
         What the sampler costs, as far as it is known: ``parameters`` of what makes the samples, ``train_seconds`` up to
         this step, ``samples_per_second``. Times depend on the machine; no score does.
+    profile : mapping of str to float
+        Seconds of the parts of scoring, where they were asked for: ``sampling``, ``extraction NAME``, ``metric KEY``.
     """
 
     benchmark: str
@@ -154,6 +156,7 @@ class Run:
     likelihood: tuple[Score, ...] = ()
     health: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
+    profile: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Serialize; numbers that are not finite are refused, as JSON has none."""

@@ -45,6 +45,7 @@ def run_benchmark(
     controls: bool = True,
     speed: Speed | None = None,
     workers: int | None = 1,
+    profile: bool = False,
 ) -> list[Run]:
     """Score the controls, train the benchmark's baselines over its seeds, score them, and write records and tables.
 
@@ -70,6 +71,8 @@ def run_benchmark(
         Processes that trainings are spread over; the scores are the same. None chooses: one for each core of a CPU, as
         far as memory reaches, and one in all on a GPU. More than one needs a script with the guard
         ``if __name__ == "__main__"``.
+    profile : bool
+        Record where the time of scoring went: `genbench.Run.profile`.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def run_benchmark(
             # First: in seconds they show whether every score can be had, which else the end of a training would show.
             cells.insert(0, Cell(None, 0, "controls"))
         how: dict[str, Any] = {"device": device, "cache_folder": cache_folder, "batch_size": batch_size, "speed": speed}
-        how |= {"benchmark": benchmark, "store": store}
+        how |= {"benchmark": benchmark, "store": store, "profile": profile}
         wanted = default_workers(device, len(pending)) if workers is None else min(workers, len(cells))
         due = time.monotonic() + 30.0
         for _ in _one_after_the_other(cells, progress, how) if wanted == 1 else run_cells(cells, wanted, progress, how):

@@ -7,34 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from genbench.benchmarks import load_benchmark, with_metrics, with_options
 from genbench.cache import FeatureCache
 from genbench.classes import class_scores
-from genbench.definitions import SPLITS, Benchmark, Dataset
-from genbench.errors import UsageError
-from genbench.evaluate import Evaluator
-from genbench.files.limits import LIMITS
+from genbench.definitions import Benchmark
 from genbench.likelihoods import likelihood_scores
-from genbench.load import load_sampler
-from genbench.metrics.features import Features
-from genbench.protocols import Sampler
-from genbench.randomness import derive_seed
 from genbench.records import Run
-from genbench.references import (
-    MOST,
-    event_shape_of,
-    full_key,
-    read_reference,
-    read_statistics,
-    reference_benchmark,
-    reference_dataset,
-)
-from genbench.requirements import with_download
-from genbench.sampling.blocks import FiniteSampler, draw_samples
-from genbench.sampling.standardized import standardized
-from genbench.training.scaling import ScaledSampler
+from genbench.sources import open_source
+from genbench.timing import rounded
 
 
 def score(
@@ -56,7 +35,8 @@ def score(
     device: str = "auto",
     batch_size: int | None = None,
     cache: FeatureCache | None = None,
-    **source: Any,
+    profile: bool = False,
+    **declared: Any,
 ) -> Run:
     """Score a generator, or samples in a file, on a benchmark or against real samples of your own.
 
@@ -99,7 +79,9 @@ def score(
         Samples that an extractor is given at a time.
     cache : FeatureCache, optional
         Where the real data's features are kept.
-    **source
+    profile : bool
+        Record where the time went: `genbench.Run.profile`.
+    **declared
         What `genbench.load_sampler` needs to know of the source: ``value_range``, ``layout``, ``args``, ``weights``,
         ``latent``, ``trust_code``, ``workers``, ``limits``.
 
@@ -131,124 +113,32 @@ def score(
     True
     """
     start = time.perf_counter()
-    machine: dict[str, Any] = {"device": device, "cache": cache, "batch_size": batch_size}
-    if (benchmark is None) == (reference is None):
-        raise UsageError("score: a benchmark or a reference expected, one of the two; pass --benchmark or --reference.")
-    if benchmark is None:
-        if features is not None or data:
-            raise UsageError("score: --features and options of data are for benchmarks; a reference may hold features.")
-        chosen = _Chosen(sampler, reference, held_out, reference_n, n, {**source, "name": name, "device": device})
-        found, evaluator = chosen.evaluator(metrics, extractor, extractors or {}, download, machine)
-    else:
-        if n is not None or held_out is not None or reference_n is not None:
-            raise UsageError("score: a benchmark has its own n and its own real data; leave n and held-out out.")
-        definition = _definition(benchmark, metrics, extractor, extractors or {}, data or {})
-        definition = with_download(definition) if download else definition
-        evaluator = Evaluator(definition, **machine)
-        shape = evaluator.dataset.event_shape
-        if features is not None:
-            return _score_features(sampler, features, evaluator, name=name, seed=seed, start=start)
-        found = _sampler(sampler, {**source, "name": name, "device": device}, shape)
-        if not isinstance(found, ScaledSampler):  # a model trained here, which knows the data's units
-            found = standardized(found, evaluator.dataset.standardization)
-    try:
-        seen = evaluator.see(evaluator.draw(found, seed=seed))
-    finally:
-        getattr(found, "close", lambda: None)()  # a sampler's worker processes
-    scores = evaluator.score_seen(seen, evaluator.benchmark.metrics, seed=seed)
-    by_class = class_scores(evaluator, found, seen, seed=seed)
-    return evaluator.record(
-        name or found.name,
-        scores,
-        seconds=time.perf_counter() - start,
-        by_class=by_class,
-        likelihood=likelihood_scores(evaluator, found, seed=seed),
+    source = open_source(
+        sampler,
+        benchmark,
+        reference=reference,
+        held_out=held_out,
+        reference_n=reference_n,
+        metrics=metrics,
+        extractor=extractor,
+        extractors=extractors or {},
+        data=data or {},
+        download=download,
+        features=features,
+        n=n,
+        machine={"device": device, "cache": cache, "batch_size": batch_size},
+        declared={**declared, "name": name, "device": device},
     )
-
-
-def _sampler(found: Any, declared: Mapping[str, Any], event_shape: tuple[int, ...]) -> Sampler | FiniteSampler:
-    """Load a sampler; what is one already is taken as it is."""
-    if isinstance(found, (Sampler, FiniteSampler)) and not isinstance(found, (str, Path)):
-        return found
-    return load_sampler(found, event_shape=event_shape, **declared)
-
-
-def _definition(
-    benchmark: Benchmark | str,
-    metrics: Sequence[str],
-    extractor: str | None,
-    extractors: Mapping[str, Mapping[str, Any]],
-    data: Mapping[str, Any],
-) -> Benchmark:
-    definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
-    space = extractor or definition.primary.partition("@")[2].rpartition(".")[0]
-    definition = with_metrics(definition, [full_key(key, space) for key in metrics])
-    return with_options(definition, data=data, extractors=extractors)
-
-
-class _Chosen:
-    """Generated and real samples of the user's own, before anything is computed from them."""
-
-    def __init__(
-        self,
-        sampler: Any,
-        reference: Any,
-        held_out: Any,
-        reference_n: int | None,
-        n: int | None,
-        declared: Mapping[str, Any],
-    ) -> None:
-        given = ("value_range", "layout", "limits")
-        known = {key: declared[key] for key in given if declared.get(key) is not None}
-        limits = declared.get("limits", LIMITS)
-        self.statistics = read_statistics(Path(reference), n=reference_n, limits=limits)
-        shape = event_shape_of(sampler if self.statistics else reference, layout=known.get("layout"), limits=limits)
-        self.found = _sampler(sampler, declared, shape)
-        self.splits = SPLITS if held_out is not None else ("reference",)
-        if self.statistics is not None:
-            if held_out is not None:
-                raise UsageError("score: a reference of mu and sigma has no samples to hold out; leave --held-out out.")
-            real, held = np.empty((0, *shape), dtype=np.uint8 if len(shape) == 3 else np.float32), None
-        else:
-            real = read_reference(reference, shape, **known)
-            held = None if held_out is None else read_reference(held_out, shape, **known)
-        self.dataset: Dataset = reference_dataset(Path(reference).name, real, held)
-        sizes = [len(part) for part in (real, held) if part is not None and held is not None]
-        available = len(self.found) if isinstance(self.found, FiniteSampler) else MOST
-        self.n = n or min([available, *sizes])
-
-    def evaluator(
-        self,
-        metrics: Sequence[str],
-        extractor: str | None,
-        extractors: Mapping[str, Mapping[str, Any]],
-        download: bool,
-        machine: Mapping[str, Any],
-    ) -> tuple[Sampler | FiniteSampler, Evaluator]:
-        """Return the sampler and an evaluator for it."""
-        wanted = metrics or (("fd",) if self.statistics else ())
-        benchmark = reference_benchmark(self.dataset, n=self.n, metrics=wanted, extractor=extractor, options=extractors)
-        benchmark = with_download(benchmark) if download else benchmark
-        evaluator = Evaluator(
-            benchmark, dataset=self.dataset, splits=self.splits, statistics=self.statistics, **machine
-        )
-        return self.found, evaluator
-
-
-def _score_features(source: Any, space: str, evaluator: Evaluator, *, name: str | None, seed: int, start: float) -> Run:
-    """Score features that were extracted elsewhere by the metrics of one space."""
-    extractor, _, layer = space.rpartition(".")
-    specs = [spec for spec in evaluator.benchmark.metrics if (spec.extractor, spec.layer) == (extractor, layer)]
-    if not specs:
-        known = sorted({f"{s.extractor}.{s.layer}" for s in evaluator.benchmark.metrics})
-        raise UsageError(
-            f"--features: a space of {evaluator.benchmark.id} expected ({', '.join(known)}), got {space!r}."
-        )
-    width = evaluator.spaces.extractors[extractor].layers[layer]
-    rows = load_sampler(source, event_shape=(width,), name=name)
-    if not isinstance(rows, FiniteSampler):
-        raise UsageError(f"--features: a file of features (n, {width}) expected, got a generator.")
-    drawn = draw_samples(rows, evaluator.benchmark.n, seed=derive_seed(seed, "draw"), event_shape=(width,))
-    seen = {(extractor, layer): Features(drawn)}
-    scores = evaluator.score_seen(seen, specs, seed=seed)
-    return evaluator.record(name or rows.name, scores, seconds=time.perf_counter() - start)
+    evaluator, found = source.evaluator, source.sampler
+    more: dict[str, Any] = {}
+    with evaluator.profile(wanted=profile) as seconds:
+        try:
+            seen = source.see(seed=seed)
+        finally:
+            source.close()
+        scores = evaluator.score_seen(seen, source.specs, seed=seed)
+        if source.space is None:
+            more["by_class"] = class_scores(evaluator, found, seen, seed=seed)
+            more["likelihood"] = likelihood_scores(evaluator, found, seed=seed)
+    more["profile"] = rounded(seconds)
+    return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, **more)

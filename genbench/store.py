@@ -30,6 +30,22 @@ def check_name(name: str) -> str:
     return name
 
 
+def read_record(path: Path) -> Run:
+    """Read the record in a file.
+
+    Raises
+    ------
+    ProtocolError
+        If it holds none, or cannot be read; the message names the file.
+    """
+    try:
+        return Run.from_json(path.read_text(encoding="utf-8"))
+    except (ProtocolError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ProtocolError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
 class Store:
     """The records of one benchmark in one results folder.
 
@@ -62,10 +78,7 @@ class Store:
         ProtocolError
             If the file is no record, or one of another benchmark.
         """
-        try:
-            run = Run.from_json(path.read_text(encoding="utf-8"))
-        except (ProtocolError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"{path}: {error}") from error
+        run = read_record(path)
         if run.benchmark != self.benchmark_id:
             raise ProtocolError(
                 f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it."

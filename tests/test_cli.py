@@ -36,7 +36,16 @@ def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, s
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["list"], ["list", "metrics"], ["run", "--help"], ["score", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["list"],
+        ["list", "metrics"],
+        ["run", "--help"],
+        ["score", "--help"],
+        ["check", "--help"],
+        ["leaderboard", "--help"],
+    ],
     ids=" ".join,
 )
 def test_what_needs_no_torch_does_not_import_it(arguments: list[str]) -> None:

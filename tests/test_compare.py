@@ -120,6 +120,7 @@ def test_the_table_says_what_its_unit_can_conclude() -> None:
         ({"scores": (make_score(fingerprint="ef" * 32),)}, r"extractor digits-cnn \(abababababab and efefefefefef\)"),
         ({"scores": (make_score(n_generated=300),)}, r"n of fd@digits-cnn.pool \(599 and 300\)"),
         ({"scores": (make_score(options={"mode": "analytic"}),)}, "options of fd@digits-cnn.pool"),
+        ({"scores": (make_score(), make_score(metric="kd"))}, r"metrics that one side lacks \(kd@digits-cnn.pool\)"),
         ({}, "the data, or an option"),
     ],
 )

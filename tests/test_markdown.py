@@ -42,6 +42,16 @@ def test_columns_line_up() -> None:
     assert lines[1] == "|-----|------:|"
 
 
+def test_a_table_that_is_too_wide_becomes_several_that_share_the_first_column() -> None:
+    header, rows = ["a", "bb", "c" * 30, "dd"], [["x", "1", "2", "3"], ["y", "4", "5", "6"]]
+    assert markdown_table(header, rows, width=80) == markdown_table(header, rows)
+    parts = markdown_table(header, rows, width=20).split("\n\n")
+    assert parts == [markdown_table([header[0], header[i]], [[r[0], r[i]] for r in rows]) for i in (1, 2, 3)]
+    assert [max(map(len, part.splitlines())) <= 20 for part in parts] == [True, False, True], "one column is not cut"
+    assert len(markdown_table(header, rows, width=38).split("\n\n")) == 3
+    assert len(markdown_table(header, rows, width=43).split("\n\n")) == 2
+
+
 def test_the_leaderboard_lists_the_best_model_first_and_real_data_last() -> None:
     text = leaderboard_markdown(RUNS, BENCHMARK)
     assert text.index("| gan") < text.index("| vae") < text.index("| *real data*")

@@ -23,7 +23,7 @@ from genbench.errors import ProtocolError, UsageError
 from genbench.records import Run
 from genbench.report import report_html, write_report
 from genbench.report.frames import sheet_of
-from genbench.report.gallery import BUDGET, read_albums
+from genbench.report.gallery import BUDGET, pictures_in, read_albums
 from genbench.report.svg import Scale, tag
 from genbench.results import find_benchmark
 from genbench.store import Store
@@ -252,7 +252,7 @@ def test_pictures_come_inside_the_page_one_seed_of_each_model_first(tmp_path: Pa
     runs = many_runs(stops=1)
     draw_grids(tmp_path / "grids", runs)
     names = [f"model-{i}" for i in range(10)]
-    albums = {album.name: album for album in read_albums(tmp_path / "grids", names, [])}
+    albums = {album.name: album for album in read_albums(pictures_in(tmp_path / "grids"), names, [])}
     assert all(albums[name].kind(kind)[0].uri for name in names for kind in ("samples", "nearest", "influence"))
     inside = [p for a in albums.values() for k in ("samples", "nearest", "influence") for p in a.kind(k) if p.uri]
     assert sum(len(base64.b64decode(p.uri.partition(",")[2])) for p in inside) <= BUDGET
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_picture_or_of_nobody_is_left_out(tmp_path: Path) -> N
     (tmp_path / "gan-seed0.png").write_bytes(b"<svg onload=alert(1)>")
     Image.new("L", (3, 2)).save(tmp_path / "stranger-seed0.png")
     Image.new("L", (3, 2)).save(tmp_path / "vae-seed0-nearest.png")
-    (album,) = read_albums(tmp_path, ["gan", "vae"], [])
+    (album,) = read_albums(pictures_in(tmp_path), ["gan", "vae"], [])
     assert (album.name, album.samples, album.nearest[0].width, album.nearest[0].height) == ("vae", [], 3, 2)
 
 

@@ -58,6 +58,13 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         store.runs()
 
 
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path, "digits@1")
+    store.path("gan", 0, 6000).mkdir(parents=True)
+    with pytest.raises(ProtocolError, match=r"seed0-step0006000\.json: cannot be read"):
+        store.runs()
+
+
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "x" * 101])
 def test_names_that_cannot_be_folders_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--name"):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from genbench._version import __version__
-from genbench.cli import cache, compare, export, extractor, report, runs, scores, train
+from genbench.cli import cache, check, compare, export, extractor, leaderboard, report, runs, scores, train
 from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
 
 EPILOG = """\
@@ -22,9 +22,12 @@ examples:
   genbench score samples/ --reference real/         ... against real images of your own, with no benchmark
   genbench score my.models:make --benchmark digits  ... or a generator in Python
   genbench report results/digits@1                  the results as one HTML page
+  genbench check my.models:make --against base.json  is it worse than before? a gate for CI
   genbench compare results/digits@1:gan results/digits@1:vae   paired differences
+  genbench leaderboard labA/digits@1 labB/digits@1   records of many machines in one table
 
-exit codes: 0 fine, 2 wrong usage or configuration, 3 not evaluable, 4 the environment lacks something, 130 interrupted
+exit codes: 0 fine, 1 regression, 2 wrong usage or configuration, 3 not evaluable or inconclusive,
+4 the environment lacks something, 130 interrupted
 """
 
 KINDS = ("benchmarks", "metrics", "extractors", "datasets", "baselines", "samplers")
@@ -45,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     scores.add_parser(verbs)
     report.add_parser(verbs)
     compare.add_parser(verbs)
+    check.add_parser(verbs)
+    leaderboard.add_parser(verbs)
     export.add_parser(verbs)
     extractor.add_parser(verbs)
     listing = verbs.add_parser("list", help="list benchmarks, metrics, extractors, datasets and baselines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,13 @@ def add_common(command: argparse.ArgumentParser) -> None:
     add_data(command)
 
 
+def add_profile(command: argparse.ArgumentParser) -> None:
+    """Add what asks where the time goes."""
+    command.add_argument(
+        "--profile", action="store_true", help="record where the time of scoring goes, for the report, and print it"
+    )
+
+
 def add_data(command: argparse.ArgumentParser) -> None:
     """Add what says where data and weights are."""
     command.add_argument(
@@ -40,6 +48,47 @@ def add_data(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the data or of an extractor: data.held_out=0.2, extractors.inception-v3.weights=w.pth",
     )
+
+
+def add_source(command: argparse.ArgumentParser) -> None:
+    """Add what says how a generator or file is to be read."""
+    group = command.add_argument_group("the generator")
+    # Two arguments, because argparse takes "-1,1" for an option.
+    group.add_argument(
+        "--value-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of float images: 0 1, or -1 1, or 0 255"
+    )
+    group.add_argument(
+        "--layout", choices=("NCHW", "NHWC", "NHW"), help="of arrays whose shape can be read in two ways"
+    )
+    group.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="for a factory or class")
+    group.add_argument("--weights", metavar="FILE", help="state dict of a torch.nn.Module")
+    group.add_argument("--latent", metavar="SHAPE", help="what a network takes: 128, 128:uniform, 3x8x8")
+    group.add_argument("--trust-code", action="store_true", help="run a source that is a program")
+    group.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="what a file may ask for: pixels (64M an image), members (2M), expanded_bytes (64G), array_bytes (8G)",
+    )
+    group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that decode image files")
+
+
+def source_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_source` asked, as arguments of `genbench.score`."""
+    from genbench.files.limits import parse_limits
+    from genbench.load import parse_args
+
+    return {
+        "value_range": None if args.value_range is None else (args.value_range[0], args.value_range[1]),
+        "layout": args.layout,
+        "args": parse_args(args.arg),
+        "weights": args.weights,
+        "latent": args.latent,
+        "trust_code": args.trust_code,
+        "workers": args.workers,
+        "limits": parse_limits(args.limit),
+    }
 
 
 def settings(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -106,6 +155,14 @@ def cache_folder(args: argparse.Namespace) -> Path | None:
     from genbench.atomic import default_cache_folder
 
     return None if args.no_cache else default_cache_folder()
+
+
+def print_timings(runs: Sequence[Run]) -> None:
+    """Print where the time of scoring went, on stderr, where records say."""
+    if any(run.profile for run in runs):
+        from genbench.markdown import timings_markdown
+
+        print(timings_markdown(runs), file=sys.stderr)
 
 
 def print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Path) -> None:

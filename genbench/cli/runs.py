@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.cli.common import add_common, cache_folder, configured, positive, print_tables
+from genbench.cli.common import (
+    add_common,
+    add_profile,
+    cache_folder,
+    configured,
+    positive,
+    print_tables,
+    print_timings,
+)
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ def add_parser(verbs: Any) -> None:
     )
     run.add_argument("--no-controls", action="store_true", help="leave out the controls (real, replay, gaussian, ...)")
     add_speed(run)
+    add_profile(run)
     add_common(run)
     run.set_defaults(call=_run)
 
@@ -104,6 +113,7 @@ def _run(args: argparse.Namespace) -> int:
         "batch_size": positive("--batch-size", args.batch_size),
         "controls": not args.no_controls,
         "workers": positive("--workers", args.workers),
+        "profile": args.profile,
     }
     sizes = _numbers("--train-size", args.train_size)
     wanted = [(b, [b] if sizes is None else [with_train_size(b, size) for size in sizes]) for b in _chosen(args)]
@@ -112,6 +122,7 @@ def _run(args: argparse.Namespace) -> int:
         for rung in rungs:
             runs = run_benchmark(rung, speed=speed_of(args), **how)
             print_tables(rung, runs, args.out)
+            print_timings(runs)
             failed = failed or any(run.failure for run in runs)
         if sizes is not None:
             print(write_ladder(args.out, benchmark))

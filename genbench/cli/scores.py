@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.cli.common import add_common, cache_folder, positive, print_tables, settings
+from genbench.cli.common import (
+    add_common,
+    add_profile,
+    add_source,
+    cache_folder,
+    positive,
+    print_tables,
+    print_timings,
+    settings,
+    source_of,
+)
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -62,35 +72,13 @@ def add_parser(verbs: Any) -> None:
         "--extractor", metavar="NAME", help="the space of metrics that name none (pca, inception-v3, ...)"
     )
     score.add_argument("--features", metavar="SPACE", help="the file holds features of this space of the benchmark")
-    _source_options(score)
+    add_source(score)
     score.add_argument("--seed", type=int, default=0, help="of the draw")
     score.add_argument("--out", type=Path, help="results folder: add a record there and derive its tables anew")
     score.add_argument("--json", action="store_true", help="print the record as JSON")
+    add_profile(score)
     add_common(score)
     score.set_defaults(call=_score)
-
-
-def _source_options(score: argparse.ArgumentParser) -> None:
-    group = score.add_argument_group("the generator")
-    # Two arguments, because argparse takes "-1,1" for an option.
-    group.add_argument(
-        "--value-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of float images: 0 1, or -1 1, or 0 255"
-    )
-    group.add_argument(
-        "--layout", choices=("NCHW", "NHWC", "NHW"), help="of arrays whose shape can be read in two ways"
-    )
-    group.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="for a factory or class")
-    group.add_argument("--weights", metavar="FILE", help="state dict of a torch.nn.Module")
-    group.add_argument("--latent", metavar="SHAPE", help="what a network takes: 128, 128:uniform, 3x8x8")
-    group.add_argument("--trust-code", action="store_true", help="run a source that is a program")
-    group.add_argument(
-        "--limit",
-        action="append",
-        default=[],
-        metavar="NAME=N",
-        help="what a file may ask for: pixels (64M an image), members (2M), expanded_bytes (64G), array_bytes (8G)",
-    )
-    group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that decode image files")
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -105,8 +93,6 @@ def _score(args: argparse.Namespace) -> int:
             raise UsageError("score: --out is for benchmarks, whose records make tables; use --json > record.json.")
         check_writable(args.out)
     from genbench.cache import FeatureCache  # after the checks: these imports take seconds
-    from genbench.files.limits import parse_limits
-    from genbench.load import parse_args
     from genbench.scoring import score
 
     run = score(
@@ -118,18 +104,13 @@ def _score(args: argparse.Namespace) -> int:
         name=args.name,
         seed=args.seed,
         device=args.device,
+        profile=args.profile,
         batch_size=batch_size,
         cache=FeatureCache(cache_folder(args)),
-        value_range=None if args.value_range is None else (args.value_range[0], args.value_range[1]),
-        layout=args.layout,
-        args=parse_args(args.arg),
-        weights=args.weights,
-        latent=args.latent,
-        trust_code=args.trust_code,
-        workers=args.workers,
-        limits=parse_limits(args.limit),
+        **source_of(args),
     )
     _print_scores(run, against.get("benchmark"), args)
+    print_timings([run])
     failures = [s for s in run.scores if s.failure]
     for failure in failures:
         print(f"genbench: {failure.key} failed: {failure.failure}", file=sys.stderr)

@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genbench.definitions import Benchmark
-from genbench.markdown import command_of
 from genbench.records import Run
 
 
-def facts_of(runs: Sequence[Run], benchmark: Benchmark) -> list[tuple[str, list[str]]]:
+def facts_of(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Return what the records say of how they were made, as names with one line for every distinct value."""
     finals = [run for run in runs if run.final]
     trained = sorted({run.train_seed for run in runs if run.train_seed is not None})
     outside = [run.sampler for run in finals if run.train_seed is None and "control" not in run.recipe]
     facts = [
-        ("command", [command_of(runs, benchmark)]),
         ("records", [f"{len(runs)}, of which {len(finals)} are of finished runs or samples from outside"]),
         ("training seeds", [", ".join(map(str, trained))] if trained else []),
         ("not trained here", [", ".join(sorted(outside))] if outside else []),

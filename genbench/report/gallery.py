@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,16 +42,21 @@ class Album:
         return kinds[name]
 
 
-def read_albums(folder: Path, order: Sequence[str], controls: Sequence[str]) -> list[Album]:
-    """Read the pictures of a benchmark's folder ``grids``: real data first, then models, then controls.
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """Return the pictures of a benchmark's folder ``grids`` by name, such as ``NAME-seedK-nearest``."""
+    return {path.stem: path for path in folder.glob("*.png")}
+
+
+def read_albums(pictures: Mapping[str, Path], order: Sequence[str], controls: Sequence[str]) -> list[Album]:
+    """Read pictures by name, as of `pictures_in`: real data first, then models, then controls.
 
     Files that are no PNG are left out, as are pictures of samplers that have no record.
     """
     albums = {name: Album(name, control=name in controls) for name in dict.fromkeys(["real", *order, *controls])}
     found: dict[str, list[tuple[int, str, Path]]] = {}
-    for path in folder.glob("*.png"):
-        match = _SEED.fullmatch(path.stem)
-        name, kind = (match["name"], match["kind"] or "samples") if match else (path.stem, "samples")
+    for stem, path in pictures.items():
+        match = _SEED.fullmatch(stem)
+        name, kind = (match["name"], match["kind"] or "samples") if match else (stem, "samples")
         if name in albums:
             found.setdefault(name, []).append((int(match["seed"]) if match else -1, kind, path))
     left = BUDGET

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -25,7 +25,7 @@ from genbench.records import Run
 from genbench.report.curves import collect_curves, curve_panels
 from genbench.report.facts import facts_of, failures_of, recipes_of
 from genbench.report.frames import Sheet, sheet_of
-from genbench.report.gallery import read_albums
+from genbench.report.gallery import pictures_in, read_albums
 from genbench.report.quality import (
     COST,
     blocks_of,
@@ -79,6 +79,12 @@ PARTS = (
         "Whether samples were copied from the training data, which is decided by the label test alone; the other "
         "columns describe how close samples come to it.",
     ),
+    Part(
+        "timings",
+        "Where the time went",
+        lambda runs, _: tables.timings(runs),
+        "Seconds of every part of scoring, summed over the records that were made with --profile; parts do not overlap.",
+    ),
 )
 """The tables below the figures. Their columns are taken as they come."""
 
@@ -121,7 +127,15 @@ def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None
     return target
 
 
-def report_html(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None = None) -> str:
+def report_html(
+    runs: Sequence[Run],
+    benchmark: Benchmark,
+    grids: Path | Mapping[str, Path] | None = None,
+    *,
+    command: str | None = None,
+    facts: Sequence[tuple[str, list[str]]] = (),
+    notices: Sequence[str] = (),
+) -> str:
     """Return the page of one benchmark's records.
 
     Parameters
@@ -130,8 +144,15 @@ def report_html(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None = 
         All of one benchmark; at least one is final.
     benchmark : Benchmark
         Its primary metric ranks.
-    grids : Path or None
-        The folder of pictures, ``NAME-seedK.png``, ``NAME-seedK-nearest.png`` and ``NAME-seedK-influence.png``.
+    grids : Path, mapping of str to Path, or None
+        The folder of pictures, ``NAME-seedK.png``, ``NAME-seedK-nearest.png`` and ``NAME-seedK-influence.png``; or
+        pictures of several folders, by these names without the ending.
+    command : str or None
+        What made these records; None is `genbench.markdown.command_of` them.
+    facts : sequence of (str, list of str)
+        What else to say under "What was run": names, each with its lines.
+    notices : sequence of str
+        What a reader must know of these records, in sentences.
 
     Notes
     -----
@@ -146,22 +167,30 @@ def report_html(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None = 
     # Markup, because the two stand in the page as they are: their hashes are of these bytes.
     return page.render(
         policy=policy,
+        notices=notices,
+        again=command or "genbench report",
         style=Markup(style),
         script=Markup(script),
         version=__version__,
         benchmark=benchmark,
-        **_contents(runs, benchmark, grids),
+        **_contents(runs, benchmark, grids, command or command_of(runs, benchmark), facts),
     )
 
 
-def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> dict[str, Any]:
+def _contents(
+    runs: Sequence[Run],
+    benchmark: Benchmark,
+    grids: Path | Mapping[str, Path] | None,
+    command: str,
+    facts: Sequence[tuple[str, list[str]]],
+) -> dict[str, Any]:
     board = tables.leaderboard(runs, benchmark)
     controls = [run.sampler for run in tables.controls_of(runs)]
     names = [name for name in board["model"] if name not in controls]
     blocks = blocks_of(tables.scores(runs), benchmark.primary)
     primary = primary_key(benchmark, blocks)
     costs = costs_of(runs)
-    albums = [] if grids is None else read_albums(grids, names, controls)
+    albums = read_albums(pictures_in(grids) if isinstance(grids, Path) else grids or {}, names, controls)
     shown_costs = [name for name in COST if any(name in found for found in costs.values())]
     curves = collect_curves(runs, names)
     curves.sort(key=lambda c: c.key != primary)
@@ -177,12 +206,12 @@ def _contents(runs: Sequence[Run], benchmark: Benchmark, grids: Path | None) -> 
         "costs": cost_figures(blocks[0], costs) if blocks else [],
         "sheets": [(part, _sheet(part.table(runs, benchmark), names, controls, primary)) for part in PARTS],
         "controls": [(run.sampler, str(run.recipe["control"])) for run in tables.controls_of(runs)],
-        "facts": facts_of(runs, benchmark),
+        "facts": [("command", [command]), *facts, *facts_of(runs)],
         "recipes": recipes_of(runs, names),
         "failures": failures_of(runs),
         "models": names,
         "finished": sum(run.final and run.failure is None and run.sampler in names for run in runs),
-        "command": command_of(runs, benchmark),
+        "command": command,
         "real": next((a for a in albums if a.name == "real"), None),
         "albums": [a for a in albums if a.name != "real"],
         "notes": [(row["model"], row["note"]) for row in board.to_dict("records") if row["note"]],

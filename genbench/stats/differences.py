@@ -21,6 +21,8 @@ class Difference:
     std_error, low, high, p_value : float or None
         Of the difference, the interval at 95%, two-sided; None where nothing is known of the error, or where it is
         zero, so that there is nothing to hold the difference against.
+    degrees : float or None
+        Degrees of freedom of the standard error.
     """
 
     value: float
@@ -28,6 +30,7 @@ class Difference:
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
+    degrees: float | None = None
 
     @property
     def sign(self) -> int:
@@ -42,7 +45,9 @@ def student_difference(value: float, std_error: float, degrees: float) -> Differ
         return Difference(value=value)
     half = float(stdtrit(degrees, 0.5 + LEVEL / 2)) * std_error
     p_value = 2 * float(stdtr(degrees, -abs(value) / std_error))
-    return Difference(value=value, std_error=std_error, low=value - half, high=value + half, p_value=p_value)
+    return Difference(
+        value=value, std_error=std_error, low=value - half, high=value + half, p_value=p_value, degrees=degrees
+    )
 
 
 def welch_difference(value: float, std_errors: tuple[float, float], degrees: tuple[float, float]) -> Difference:

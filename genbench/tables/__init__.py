@@ -15,6 +15,7 @@ from genbench.tables.memorization import memorization
 from genbench.tables.scores import scores
 from genbench.tables.sensitivity import sensitivity
 from genbench.tables.stability import stability
+from genbench.tables.timings import timings
 
 __all__ = [
     "CONTROLS",
@@ -33,5 +34,6 @@ __all__ = [
     "scores",
     "sensitivity",
     "stability",
+    "timings",
     "verdicts",
 ]

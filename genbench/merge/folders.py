@@ -1,0 +1,145 @@
+"""Where records lie: the results folders of a command line, and what a record of them is called on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from genbench.errors import ProtocolError, UsageError
+from genbench.records import Run
+from genbench.store import Store, check_name, read_record
+from genbench.tables import CONTROLS, is_control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A record, its file, and the results folder that this lies in; the sampler's name is that on the board."""
+
+    run: Run
+    path: Path
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """``FOLDER:old=new``: what a model of one folder, or of every one below it, is called on the board."""
+
+    folder: Path
+    old: str
+    new: str
+
+    def concerns(self, folder: Path) -> bool:
+        """Whether it is about the records of a results folder."""
+        return folder.resolve().is_relative_to(self.folder.resolve())
+
+
+def parse_rename(text: str) -> Rename:
+    """Read ``FOLDER:old=new``.
+
+    Raises
+    ------
+    UsageError
+        If it has another form, or the new name is one of a control or cannot be a folder's.
+    """
+    left, equals, new = text.rpartition("=")
+    folder, colon, old = left.rpartition(":")
+    if not (equals and colon and folder and old):
+        raise UsageError(f"--rename: FOLDER:old=new expected, such as labA/digits@1:gan=gan-a, got {text!r}.")
+    try:
+        check_name(new)
+    except UsageError:
+        raise UsageError(
+            f"--rename: a new name of letters, digits, '.', '-' and '_' expected, got {new!r}; choose another."
+        ) from None
+    if new in CONTROLS or old in CONTROLS:
+        raise UsageError(f"--rename: the name of a model expected, got that of a control in {text!r}.")
+    return Rename(folder=Path(folder), old=old, new=new)
+
+
+def find_folders(places: Sequence[Path]) -> list[Path]:
+    """Return the results folders that places are, or hold, each once.
+
+    Parameters
+    ----------
+    places : sequence of Path
+        Each a results folder, such as ``results/digits@1``, whatever its name, or one with several in it, such as
+        ``results``.
+
+    Raises
+    ------
+    UsageError
+        If one is neither.
+    """
+    found: dict[Path, Path] = {}
+    for place in places:
+        if not place.is_dir():
+            raise UsageError(f"leaderboard: a folder expected, got {place}, which is {_not_a_folder(place)}.")
+        folders = [place] if _has_records(place) else sorted(p for p in place.iterdir() if _has_records(p))
+        if not folders:
+            raise UsageError(
+                f"leaderboard: a folder with records, such as results/digits@1, or a folder of such folders expected, "
+                f"got {place}, which holds none; make records with 'genbench run' or 'genbench score --out'."
+            )
+        for folder in folders:
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
+
+
+def _not_a_folder(place: Path) -> str:
+    return "a file" if place.exists() else "not there"
+
+
+def _has_records(folder: Path) -> bool:
+    return any((folder / "records").glob("*/*.json"))
+
+
+def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = ()) -> list[Found]:
+    """Read every record, and call its sampler what it is to be called.
+
+    Raises
+    ------
+    ProtocolError
+        If a file is no record, or that of another sampler, seed or step than its name says.
+    UsageError
+        If a model that is to be renamed is not there.
+    """
+    found, used, models = [], set(), set()
+    for folder in folders:
+        about = [rename for rename in renames if rename.concerns(folder)]
+        for path in sorted((folder / "records").glob("*/*.json")):
+            run = read_record(path)
+            _check_place(run, path, folder)
+            models.add(run.sampler)
+            for rename in about:
+                if rename.old == run.sampler:
+                    used.add(rename)
+                    run = replace(run, sampler=rename.new)
+                    break
+            found.append(Found(run=run, path=path, folder=folder))
+    for rename in renames:
+        if rename not in used:
+            raise UsageError(
+                f"--rename: a model of one of the folders expected, got {rename.folder}:{rename.old}, which has no "
+                f"records; models there are {', '.join(sorted(models))}."
+            )
+    return found
+
+
+def _check_place(run: Run, path: Path, folder: Path) -> None:
+    """Refuse a record that is not what its file is called: moved, or damaged in a way that JSON does not notice."""
+    try:
+        own = Store(folder.parent, folder.name).path(run.sampler, run.train_seed, run.step)
+        control = is_control(run)
+    except (UsageError, TypeError, ValueError) as error:
+        raise ProtocolError(f"{path}: not a genbench record ({error}); remove the file.") from error
+    if own.parts[-2:] != path.parts[-2:]:
+        raise ProtocolError(
+            f"{path}: the record of this sampler, seed and step expected, got that of {'/'.join(own.parts[-2:])}; "
+            "give the file back its name, or remove it."
+        )
+    if control and run.sampler not in CONTROLS:
+        raise ProtocolError(
+            f"{path}: one of the controls {', '.join(CONTROLS)} expected, got {run.sampler!r}, which this genbench "
+            "does not know; use the one that wrote it."
+        )
