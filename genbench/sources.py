@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,15 @@ from genbench.references import (
     reference_benchmark,
     reference_dataset,
 )
+from genbench.registry import unknown_name
 from genbench.requirements import with_download
 from genbench.sampling.blocks import FiniteSampler, draw_samples
 from genbench.sampling.standardized import standardized
 from genbench.spaces import Seen, Space
 from genbench.training.scaling import ScaledSampler
+
+_DECLARED = tuple(name for name in inspect.signature(load_sampler).parameters if name not in ("source", "event_shape"))
+"""What can be said of a generator or file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,9 @@ def open_source(
     UsageError
         If neither or both of benchmark and reference are given, or an option has no meaning there.
     """
+    for name in declared:
+        if name not in _DECLARED:
+            raise unknown_name("option of a generator or of scoring", name, dict.fromkeys(_DECLARED))
     if (benchmark is None) == (reference is None):
         raise UsageError("score: a benchmark or a reference expected, one of the two; pass --benchmark or --reference.")
     if benchmark is None:

@@ -15,12 +15,14 @@ from genbench.cache import FeatureCache, feature_key
 from genbench.definitions import Dataset, Split
 from genbench.devices import metric_device
 from genbench.errors import SampleError
+from genbench.extractors.blocks import send
 from genbench.extractors.modules import as_extractor
 from genbench.metrics.features import Features
 from genbench.metrics.moments import MomentSums
 from genbench.protocols import FeatureExtractor
 from genbench.randomness import derive_seed
 from genbench.registry import EXTRACTORS
+from genbench.timing import measure
 
 BLOCK = 1024
 """Real samples that are seen at a time."""
@@ -57,7 +59,8 @@ class Spaces:
     options : mapping of str to mapping
         Of the extractors, by name.
     batch_size : int or None
-        Samples that an extractor is given at a time; None leaves it to the blocks in which they come.
+        Samples that an extractor is given at a time, or is told to compute at a time if it has an option of that name;
+        None leaves it to the blocks in which they come, and to the extractor.
     fitted_on : (m, *event) array or None
         What extractors that are fitted are fitted on; None is the training split.
     most : int or None
@@ -83,6 +86,7 @@ class Spaces:
         self.cache = cache
         self.batch_size = batch_size
         options = options or {}
+        self._whole: set[str] = set()
         self.extractors = {name: self._load(name, wanted, options.get(name, {})) for name, wanted in layers.items()}
         self._real: dict[tuple[Space, Source, Keep], Seen] = {}
 
@@ -91,6 +95,9 @@ class Spaces:
         parameters = inspect.signature(found).parameters if callable(found) else {}
         if {"event_shape", "layers"} <= set(parameters):
             options = {"layers": list(layers), **options}  # what is not asked for need not be computed
+        if self.batch_size is not None and {"event_shape", "batch_size"} <= set(parameters):
+            options = {"batch_size": self.batch_size, **options}
+            self._whole.add(name)  # it takes apart what it is given, and fills up what is less than it computes at once
         return as_extractor(
             found,
             name=name,
@@ -123,11 +130,13 @@ class Spaces:
         kept = {space: _Kept(wanted, self.width(space), place) for space, wanted in keep.items()}
         for samples in blocks:
             for name in dict.fromkeys(extractor for extractor, _ in keep):
-                for batch in torch.split(samples, self.batch_size or len(samples)):
-                    found = self.extractors[name].extract(batch.to(self.device))
-                    for (extractor, layer), store in kept.items():
-                        if extractor == name:
-                            store.add(found[layer].detach().to(place))
+                with measure(f"extraction {name}"):
+                    most = None if name in self._whole else self.batch_size
+                    for batch in torch.split(samples, most or len(samples)):
+                        found = self.extractors[name].extract(send(batch, self.device))
+                        for (extractor, layer), store in kept.items():
+                            if extractor == name:
+                                store.add(found[layer].detach().to(place))
         return {space: store.result() for space, store in kept.items()}
 
     def width(self, space: Space) -> int:
@@ -176,7 +185,9 @@ class Spaces:
     def _real_blocks(self, split: Source, n: int) -> Iterator[Tensor]:
         array, order = self.dataset.split(split), self.real_rows(split, n)
         for start in range(0, n, BLOCK):
-            yield torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))
+            with measure("real data"):
+                block = torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))
+            yield block
 
 
 def _narrow(features: Seen) -> np.ndarray[Any, Any]:

@@ -1,8 +1,9 @@
 """FID, KID, Inception Score, precision and recall from the command line, against torch-fidelity on the same folders.
 
 The weights are random ones of the right shapes, declared to be the published ones for the time of the test, since the
-published file cannot come with genbench. The images are few and the sets far apart, so that float32 sums of kernels
-and roots of eigenvalues, which torch-fidelity takes, keep 1e-6 of a score.
+published file cannot come with genbench. The images are few and the sets far apart, so that scores keep 1e-5: features
+are float32 and differ from torch-fidelity's by 5e-7 of a row's length, which the kernel's cube takes times 6, and the
+Inception Score times the size of a logit.
 """
 
 from __future__ import annotations
@@ -107,11 +108,11 @@ def test_scores_equal_torch_fidelitys_from_one_pass_over_each_set(
         save_cpu_ram=True,
         verbose=False,
     )
-    assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
-    assert ours["kid"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-6)
-    assert ours["is"] == pytest.approx(theirs["inception_score_mean"], rel=1e-6)
+    assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
+    assert ours["kid"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-5)
+    assert ours["is"] == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
     assert ours["precision"] == theirs["precision"]
-    assert ours["recall"] == pytest.approx(theirs["recall"], rel=1e-6)
+    assert ours["recall"] == pytest.approx(theirs["recall"], rel=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", ["1", "7"])

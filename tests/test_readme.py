@@ -34,11 +34,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = ImageSampler().sample(700, seed=0).numpy()
     np.savez(folder / "samples.npz", images)
     np.save(folder / "floats.npy", images.astype(np.float32) / 127.5 - 1)
-    for kind, name, text in BLOCKS:
-        if kind == "python" and name:
+    for _, name, text in BLOCKS:
+        if name:
             (folder / name).write_text(text)
     write_own_data(folder)
     write_net(folder)
+    for command in COMMANDS:
+        if "--update" in command:  # whatever order the commands are tested in, on however many workers
+            subprocess.run([sys.executable, "-m", *command.split()], cwd=folder, check=True, capture_output=True)
     return folder
 
 
@@ -113,7 +116,6 @@ def test_the_python_blocks_run(
     for kind, name, text in BLOCKS:
         if kind == "python" and not name:
             exec(compile(text, "README.md", "exec"), names)
-    names["test_the_generator_has_not_become_worse"]()
     printed = capsys.readouterr().out
     assert "fd@digits-cnn.pool test" in printed
     for _, _, text in BLOCKS:
@@ -121,6 +123,32 @@ def test_the_python_blocks_run(
             assert line in printed, "the README shows what its code prints"
 
 
+def test_the_workflow_gates_the_generator(folder: Path, tmp_path: Path) -> None:
+    """Its own commands, but for the installation; a generator that became worse is an error in the step summary."""
+    steps = re.findall(r"^ +- run: (.*)$", (folder / "quality.yml").read_text(), flags=re.MULTILINE)
+    assert steps[0].startswith("pip install")
+    environment = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    for noise, code in ((40.0, 0), (80.0, 1)):
+        for name in ("gate.json", "toymodel.py"):
+            shutil.copy(folder / name, tmp_path / name)
+        model = (tmp_path / "toymodel.py").read_text()
+        (tmp_path / "toymodel.py").write_text(model.replace("noise=40.0", f"noise={noise}"))
+        for step in steps[1:]:
+            done = subprocess.run(
+                [sys.executable, "-m", *step.split()], cwd=tmp_path, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == code, done.stderr
+    assert "::error" in done.stdout
+    assert "REGRESSION" in (tmp_path / "summary.md").read_text()
+    assert "<failure" in (tmp_path / "gate.xml").read_text()
+
+
+def test_the_test_of_quality_passes(folder: Path) -> None:
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "test_quality.py"]
+    done = subprocess.run(pytest_, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
 def test_nothing_else_is_in_a_block() -> None:
-    assert {kind for kind, _, _ in BLOCKS} == {"bash", "python"}
+    assert {kind for kind, _, _ in BLOCKS} == {"bash", "python", "yaml"}
     assert all(c.startswith(("make ", "genbench ")) for c in COMMANDS if c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,7 @@ def _check(args: argparse.Namespace) -> int:
         return _update(args)
     from genbench.gate.decision import check
 
+    clock = time.perf_counter()
     try:
         result = check(
             args.new,
@@ -136,10 +138,11 @@ def _check(args: argparse.Namespace) -> int:
             **_source(args),
         )
     except GenbenchError as error:
-        _report_error(str(error), args)
+        _report_error(error, args)
         raise
-    _report(result, args)
-    return EXIT_OK if result.verdict == "inconclusive" and args.allow_inconclusive else result.exit_code
+    code = EXIT_OK if result.verdict == "inconclusive" and args.allow_inconclusive else result.exit_code
+    _report(result, code, args, seconds=time.perf_counter() - clock)
+    return code
 
 
 def _source(args: argparse.Namespace) -> dict[str, Any]:
@@ -195,13 +198,14 @@ def _plan(args: argparse.Namespace) -> int:
         difference=args.difference,
         alpha=args.alpha,
         power=args.power,
+        looks=args.looks,
         unit=args.unit,
     )
     print(plan_json(plans) if args.json else plan_text(plans, baseline), end="")
     return EXIT_OK
 
 
-def _report(result: Result, args: argparse.Namespace) -> None:
+def _report(result: Result, code: int, args: argparse.Namespace, *, seconds: float) -> None:
     from genbench.atomic import write_atomic
     from genbench.gate.github import tell_github
     from genbench.gate.junit import junit_xml
@@ -209,17 +213,19 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 
     print(result.to_json() if args.json else terminal_text(result), end="")
     if args.junit is not None:
-        write_atomic(args.junit, junit_xml(result).encode())
+        text = junit_xml(result, seconds=seconds, allow_inconclusive=args.allow_inconclusive)
+        write_atomic(args.junit, text.encode())
     if args.markdown is not None:
         write_atomic(args.markdown, markdown_text(result).encode())
-    tell_github(result)
+    stream = sys.stderr if args.json else None  # stdout is for the data
+    tell_github(result, exit_code=code, allow_inconclusive=args.allow_inconclusive, stream=stream)
 
 
-def _report_error(message: str, args: argparse.Namespace) -> None:
+def _report_error(error: GenbenchError, args: argparse.Namespace) -> None:
     from genbench.atomic import write_atomic
     from genbench.gate.github import tell_github
     from genbench.gate.junit import junit_error
 
     if args.junit is not None:
-        write_atomic(args.junit, junit_error(message).encode())
-    tell_github(message)
+        write_atomic(args.junit, junit_error(str(error)).encode())
+    tell_github(str(error), exit_code=error.exit_code, stream=sys.stderr if args.json else None)

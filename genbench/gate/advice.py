@@ -19,7 +19,7 @@ def notes_on(result: Result, baseline: Baseline, *, endless: bool) -> tuple[str,
     if result.verdict == "pass" and any(row.p_better < result.alpha for row in result.rows):
         better = ", ".join(row.metric for row in result.rows if row.p_better < result.alpha)
         notes.append(f"Better than the baseline ({better}): make it the new one with --update.")
-    if result.unit == "samples" and all(row.difference == 0 and row.std_error is None for row in result.rows):
+    if result.unit == "samples" and all(row.difference == 0 for row in result.rows):
         notes.append("Both sides have the same scores to the last bit.")
     return (*notes, *_unlike(result))
 
@@ -31,7 +31,7 @@ def _more(result: Result, baseline: Baseline, *, endless: bool) -> str:
         have = f"{result.runs_new} new and {result.runs_baseline} of the baseline"
         return f"The data cannot tell: train from more seeds ({have} now); genbench check --plan says how many."
     sizes = [samples_needed(row, baseline, alpha=result.alpha) for row in open_rows]
-    n = max((size for size in sizes if math.isfinite(size)), default=0)
+    n = math.ceil(max((size for size in sizes if math.isfinite(size)), default=0))
     if any(not math.isfinite(size) for size in sizes):
         return (
             "The data cannot tell, and the difference is so close to the margin that no number of samples is sure to; "

@@ -38,8 +38,8 @@ class Baseline:
         Of the draw. A new generator is drawn from with the same, so that one that did not change gives the same
         samples.
     settings : mapping
-        How to score a new generator: ``benchmark``, ``quick``, ``n``, ``metrics``, ``extractor``, and whether there is
-        a ``held_out`` reference.
+        How to score a new generator: ``benchmark``, ``quick``, ``n``, ``metrics``, ``extractor``, whether there is a
+        ``held_out`` reference; and whether more could be drawn, ``endless``.
     """
 
     runs: tuple[Run, ...]

@@ -179,7 +179,8 @@ class Drawn:
 
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
         """Say how a new generator is to be scored."""
-        return {**self.about, "n": self.source.evaluator.benchmark.n, "metrics": list(keys)}
+        known = {"n": self.source.evaluator.benchmark.n, "metrics": list(keys), "endless": self.endless}
+        return {**self.about, **known}
 
 
 def open_candidate(

@@ -13,11 +13,9 @@ from genbench.gate.baseline import Baseline, read_baseline, trimmed
 from genbench.gate.candidate import Drawn, Recorded, open_candidate
 from genbench.gate.compare import concludes, overall, pair, rows_of, unit_of
 from genbench.gate.margins import parse_margins, resolve_keys
+from genbench.gate.plan import LOOKS
 from genbench.gate.result import Result, Row
 from genbench.stats.noninferiority import ALPHA
-
-LOOKS = 3
-"""How often a generator without end is looked at, with twice the samples each time, at a third of the level each."""
 
 
 def check(
@@ -197,7 +195,7 @@ def make_baseline(
 
 def _settings(baseline: Baseline, source: Mapping[str, Any]) -> dict[str, Any]:
     """What a new generator is scored on: as the baseline says, but for what is given now."""
-    known = dict(baseline.settings)
+    known = {key: value for key, value in baseline.settings.items() if key != "endless"}
     if known.pop("held_out", False) and source.get("held_out") is None and not source.get("benchmark"):
         raise SampleError("check: the baseline was scored with held-out samples; pass --held-out as then.")
     if source.get("reference") is not None:

@@ -40,10 +40,10 @@ def _how_to_read(plans: Sequence[Plan]) -> str:
     words = dict.fromkeys(_word(plan) for plan in plans)
     asked = any(plan.difference is not None for plan in plans)
     return (
-        f"With {' or '.join(words)} as in a row on both sides, an unchanged generator passes with the chance 'passes', "
-        f"and one that is worse by 'detects' is reported with a chance of {percent(plans[0].power)}"
+        f"With {' or '.join(words)} as in a row on both sides, a generator that is as good passes with the chance "
+        f"'passes', and one that is worse by 'detects' is reported with a chance of {percent(plans[0].power)}"
         + (", one as much worse as asked with the chance 'finds'" if asked else "")
-        + f"; one look, each test at level {number(plans[0].alpha)}."
+        + f"; of one look, each test at level {number(plans[0].alpha)}."
     )
 
 

@@ -21,7 +21,10 @@ BLOCK = 256
 
 @runtime_checkable
 class FiniteSampler(Protocol):
-    """A sampler that holds a finite set, such as a file: blocks drawn one by one would repeat its samples."""
+    """A sampler that holds a finite set, such as a file: blocks drawn one by one would repeat its samples.
+
+    It may have a method ``decode_ahead(indices)``, which is told the rows of the next block while this one is used.
+    """
 
     name: str
 
@@ -91,9 +94,13 @@ def _finite_blocks(sampler: FiniteSampler, n: int, *, seed: int, block: int) -> 
     if n > len(sampler):
         raise SampleError(f"{sampler.name}: {n:,} samples expected, got {len(sampler):,}; generate more.")
     order = np.random.default_rng(derive_seed(seed, "samples")).permutation(len(sampler))[:n]
+    ahead = getattr(sampler, "decode_ahead", None)
     for start in range(0, n, block):
         rows = order[start : start + block]
-        yield sampler.rows(rows), len(rows)
+        samples = sampler.rows(rows)
+        if ahead is not None:  # the next block is made while this one is seen
+            ahead(order[start + block : start + 2 * block])
+        yield samples, len(rows)
 
 
 def _endless_blocks(

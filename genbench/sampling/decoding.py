@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from weakref import WeakSet
 
 import numpy as np
@@ -52,7 +53,8 @@ class ImageSampler(FileSampler):
         For each image.
     workers : int
         Processes that decode; 0 decodes here. They start with the first block, and end with `close`, with this object
-        or with the program, however that ends. Samples and errors are the same for any number.
+        or with the program, however that ends. Samples and errors are the same for any number. They can decode a block
+        ahead (`decode_ahead`), so that a device is not kept waiting.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class ImageSampler(FileSampler):
         self.workers = workers
         self._job = (source, event_shape, limits)
         self._pool: ProcessPoolExecutor | None = None
+        self._ahead: tuple[list[int], list[Future[NDArray[np.uint8]]]] = ([], [])
         decode(source, [0], event_shape, limits)
 
     def __len__(self) -> int:
@@ -90,10 +93,8 @@ class ImageSampler(FileSampler):
         wanted = [int(index) for index in indices]
         if not self.workers or not wanted:
             return torch.from_numpy(decode(self._job[0], wanted, *self._job[1:]))
-        size = max(1, -(-len(wanted) // (TASKS * self.workers)))
-        pieces = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         try:
-            parts = list(self._workers().map(decode_rows, pieces))
+            parts = [piece.result() for piece in self._pieces(wanted)]
         except BrokenProcessPool as error:
             self.close()
             raise SetupError(
@@ -102,8 +103,33 @@ class ImageSampler(FileSampler):
             ) from error
         return torch.from_numpy(np.concatenate(parts))
 
+    def decode_ahead(self, indices: NDArray[np.int64]) -> None:
+        """Begin to decode what `rows` will be asked for next, where there are workers; return at once.
+
+        What is decoded ahead, and not asked for then, is dropped. Memory: one block more, O(len(indices) C H W).
+        """
+        wanted = [int(index) for index in indices]
+        if self.workers and wanted:
+            with suppress(BrokenProcessPool):  # `rows` will say it
+                self._ahead = (wanted, self._submit(wanted))
+
+    def _pieces(self, wanted: list[int]) -> list[Future[NDArray[np.uint8]]]:
+        """Return the pieces of a block, which may be under way."""
+        (prepared, pieces), self._ahead = self._ahead, ([], [])
+        if prepared == wanted:
+            return pieces
+        for piece in pieces:
+            piece.cancel()
+        return self._submit(wanted)
+
+    def _submit(self, wanted: list[int]) -> list[Future[NDArray[np.uint8]]]:
+        size = max(1, -(-len(wanted) // (TASKS * self.workers)))
+        pool = self._workers()
+        return [pool.submit(decode_rows, wanted[start : start + size]) for start in range(0, len(wanted), size)]
+
     def close(self) -> None:
         """End the worker processes; the next block starts new ones."""
+        self._ahead = ([], [])
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None

@@ -1,8 +1,9 @@
 """The scores that papers report, from genbench's own metrics on one pass, against torch-fidelity's on the same images.
 
-Features are float32, and another batch size moves them by 2e-7 of a row's length (torch-fidelity's scores, too), so
-both take the images one by one. torch-fidelity then sums kernels in float32 and roots eigenvalues that should be zero,
-which costs 1e-7 of the sums; the sets are far apart, so that scores keep 1e-6.
+Features are float32, and genbench's network and torch-fidelity's add in different orders: rows differ by 5e-7 of their
+length. The kernel cubes a product of two rows, 6 x 5e-7; the Inception Score takes exponentials of logits of up to 20,
+20 x 5e-7; torch-fidelity sums kernels in float32 and roots eigenvalues that should be zero, which costs 1e-7 of sums.
+The sets are far apart, so that scores keep 1e-5 of all this.
 """
 
 import pytest
@@ -94,7 +95,7 @@ def test_score_is_torch_fidelitys(ours, theirs, metric, theirs_key, layer, optio
     generated, reference = (table[layer] for table in ours[0])
     given = {"generated": generated} if metric.startswith("is") else {"generated": generated, "reference": reference}
     found = METRICS.load(metric).compute(**given, **options).value
-    assert found == pytest.approx(theirs[theirs_key], rel=1e-6)
+    assert found == pytest.approx(theirs[theirs_key], rel=1e-5)
 
 
 def test_scores_are_no_trivial_ones(theirs):

@@ -13,6 +13,7 @@ import pytest
 
 from genbench.errors import SampleError, SetupError, UsageError
 from genbench.load import load_sampler
+from genbench.sampling.blocks import draw_blocks
 from tests.files.conftest import encoded, everything
 
 DIGIT = (1, 4, 5)
@@ -53,6 +54,55 @@ def everything_but(sampler, row):
     return sampler.rows(np.delete(np.arange(len(sampler)), row))
 
 
+def test_the_next_block_is_decoded_while_this_one_is_used(folder, pixels):
+    images = pixels(40)
+    sampler = load_sampler(folder(images), event_shape=DIGIT, workers=1)
+    sampler.decode_ahead(np.arange(5))
+    assert [piece.result().shape[1:] for piece in sampler._ahead[1]] == [DIGIT] * 3  # two rows, two rows, one row
+    under_way = sampler._ahead[1]
+    np.testing.assert_array_equal(sampler.rows(np.arange(5)).numpy(), images[:5])
+    assert sampler._ahead == ([], [])
+    sampler.decode_ahead(np.arange(5))
+    np.testing.assert_array_equal(sampler.rows(np.arange(5, 9)).numpy(), images[5:9])  # not what was prepared
+    np.testing.assert_array_equal(sampler.rows(np.arange(5)).numpy(), images[:5])
+    assert all(piece.done() for piece in under_way)
+    sampler.close()
+
+
+def test_without_workers_nothing_is_decoded_ahead(folder, pixels):
+    sampler = load_sampler(folder(pixels(10)), event_shape=DIGIT)
+    sampler.decode_ahead(np.arange(5))
+    assert sampler._ahead == ([], [])
+
+
+def test_drawing_decodes_one_block_ahead_and_gives_the_same_samples(folder, pixels):
+    images = pixels(40)
+    drawn = []
+    for workers in (0, 1):
+        sampler = load_sampler(folder(images), event_shape=DIGIT, workers=workers)
+        ahead = []
+        parts = []
+        for part in draw_blocks(sampler, 23, seed=3, event_shape=DIGIT, block=10):
+            parts.append(part.numpy())
+            ahead.append(len(sampler._ahead[0]))
+        drawn.append(np.concatenate(parts))
+        assert ahead == ([10, 3, 0] if workers else [0, 0, 0])
+        sampler.close()
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+
+
+def test_an_error_ahead_is_told_when_its_block_is_asked_for(folder, pixels):
+    path = folder(pixels(20))
+    (path / "013.png").write_bytes(b"damaged")
+    sampler = load_sampler(path, event_shape=DIGIT, workers=1)
+    sampler.decode_ahead(np.arange(10, 20))
+    assert len(sampler.rows(np.arange(10))) == 10
+    sampler.decode_ahead(np.arange(10, 20))
+    with pytest.raises(SampleError, match=r"013\.png: not readable as an image"):
+        sampler.rows(np.arange(10, 20))
+    sampler.close()
+
+
 def test_a_negative_number_is_refused(folder, pixels, refusal):
     assert "workers: a number from 0 expected, got -1" in refusal(UsageError, folder(pixels()), workers=-1)
 
@@ -63,6 +113,7 @@ def test_a_worker_that_is_killed_is_an_error_and_not_a_hang(folder, pixels):
     (process,) = sampler._pool._processes.values()
     process.kill()
     process.join()
+    sampler.decode_ahead(np.arange(3))  # says nothing yet
     with pytest.raises(SetupError, match="images: a process that decodes images died"):
         everything(sampler)
     np.testing.assert_array_equal(everything(sampler), pixels(40))  # and the next block starts a new one
