@@ -85,8 +85,8 @@ def _check_reserved(spec: MetricSpec, metric: Metric, extractor: FeatureExtracto
         )
     if not getattr(extractor, "published", False):
         raise DeclarationError(
-            f"{spec.key}: {metric.name} expects the published weights of {spec.extractor}, in float32 or float64, got others; "
-            f"call the score {metric.elsewhere}@{space}."
+            f"{spec.key}: {metric.name} expects the published weights of {spec.extractor} in float32 or float64, got "
+            f"others; call the score {metric.elsewhere}@{space}."
         )
 
 

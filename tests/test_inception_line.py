@@ -132,7 +132,8 @@ def test_other_weights_need_their_digest_and_lose_the_name(
     assert inception_file.sha256 in capsys.readouterr().err
     declared = [*command, "--set", weights, "--set", f"extractors.inception-v3.sha256={inception_file.sha256}"]
     assert main([*declared, "--metric", "fid"]) == 2
-    assert "expects the published weights of inception-v3, got others; call the score fd@" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "expects the published weights of inception-v3 in float32 or float64, got others; call the score fd@" in said
 
 
 def test_missing_weights_name_file_digest_place_and_alternative(
