@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, 
 from genbench.devices import one_thread, resolve_device
 from genbench.errors import ConvergenceError, SampleError
 from genbench.estimation import as_score, compute_estimate
+from genbench.metrics.demand import announce_metric
 from genbench.metrics.features import Features
 from genbench.metrics.frechet import fd_groups
 from genbench.metrics.moments import MomentSums, Statistics
@@ -34,6 +35,9 @@ from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
 from genbench.spaces import Keep, Seen, Source, Space, Spaces
 from genbench.timing import collect, measure
+
+if TYPE_CHECKING:
+    from genbench.distributed.rows import Share
 
 HELD = 2**28
 """Bytes of features that are held even where their sums would do."""
@@ -143,8 +147,12 @@ class Evaluator:
         with collect(settle=torch.cuda.synchronize if self.device.type == "cuda" else None) as seconds:
             yield seconds
 
-    def draw(self, sampler: Sampler | FiniteSampler, *, seed: int, n: int | None = None) -> Iterator[Tensor]:
+    def draw(
+        self, sampler: Sampler | FiniteSampler, *, seed: int, n: int | None = None, share: Share | None = None
+    ) -> Iterator[Tensor]:
         """Draw and check the benchmark's n samples, or another number, block by block; they come back on the CPU.
+
+        With a share, this process's blocks alone.
 
         Raises
         ------
@@ -157,6 +165,7 @@ class Evaluator:
             seed=derive_seed(seed, "draw"),
             event_shape=self.dataset.event_shape,
             labels=self.dataset.train_labels,
+            part=slice(None) if share is None else share.part,
         )
 
     def labels(self, *, seed: int) -> NDArray[np.int64]:
@@ -189,15 +198,21 @@ class Evaluator:
         return self.score_seen(self.see(samples, only=only), specs, seed=seed)
 
     def see(
-        self, samples: Tensor | Iterable[Tensor], *, only: Iterable[str] | None = None, n: int | None = None
+        self,
+        samples: Tensor | Iterable[Tensor],
+        *,
+        only: Iterable[str] | None = None,
+        n: int | None = None,
+        share: Share | None = None,
     ) -> dict[Space, Seen]:
         """Run the extractors once over samples, and keep what the metrics need; arguments as of `score`.
 
-        ``n`` is how many samples there are, where they are not as many as the metrics read in this benchmark.
+        ``n`` is how many samples there are, where they are not as many as the metrics read in this benchmark. With a
+        share, they are this process's, and what is kept is of all processes'; see `genbench.spaces.Spaces.see`.
         """
         specs = self._specs(only)
         keep = {space: self._keep(space, n or self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
-        return self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep)
+        return self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep, share)
 
     def _specs(self, only: Iterable[str] | None) -> list[MetricSpec]:
         wanted = set(self.metrics) if only is None else set(only)
@@ -208,6 +223,10 @@ class Evaluator:
     ) -> tuple[Score, ...]:
         """Score what an extractor, here or elsewhere, has seen of the samples; arguments and result as of `score`."""
         scores: list[Score] = []
+        specs = list(specs)
+        for spec in specs:
+            for split, rows in self._sides(spec):
+                self._announce(spec, generated[_space(spec)], split, rows)
         for spec in specs:
             n, width = spec.n or self.benchmark.n, self.spaces.width(_space(spec))
             with one_thread(where=n * n * width < SMALL):
@@ -297,7 +316,21 @@ class Evaluator:
     def _estimate(
         self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
     ) -> Estimate:
-        """Hand a metric what it names, and nothing else.
+        """Compute a metric from what it names, and nothing else."""
+        given = self._given(spec, generated, split, rows, seed=seed, drawn=drawn)
+        return compute_estimate(self.metrics[spec.key], spec.options, given, seed=seed)
+
+    def _announce(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int) -> None:
+        """Say what a metric will ask of pairs of samples: the first pass over these then serves all that were said."""
+        try:
+            announce_metric(self.metrics[spec.key], spec.options, self._given(spec, generated, split, rows, seed=0))
+        except SampleError:
+            pass  # the metric will say so itself
+
+    def _given(
+        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
+    ) -> dict[str, Any]:
+        """Return what a metric names.
 
         One that names both splits gets n rows of either, or all there are: the label test is exact for unlike sizes,
         and finds an overfitted GAN sooner with all held-out rows than with as few as a small training split has.
@@ -323,7 +356,7 @@ class Evaluator:
                 given[need] = real(need)
             else:
                 given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
-        return compute_estimate(metric, spec.options, given, seed=seed)
+        return given
 
     def _drawn_as_train(self, n: int, rows: int) -> NDArray[np.bool_]:
         """Choose as many of n held-out rows as a small training split has, with its classes' shares, (n,)."""

@@ -15,6 +15,7 @@ from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
 from genbench.metrics.nearest import neighbours_among, neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
 from genbench.stats.jackknife import deletions, jackknife_estimate
@@ -91,8 +92,8 @@ def kl_knn(
         notes.append(f"{outside:.1%} of the points lie outside the other set's support; the value is a lower bound")
     extra = {
         "dimensions": float(first.d),
-        "duplicates": _zero_share(neighbours_within(first, _depth(k)).distances),
-        "copies": _zero_share(neighbours_among(first, second, _depth(k)).distances),
+        "duplicates": _zero_share(neighbours_within(first, _depth(k))),
+        "copies": _zero_share(neighbours_among(first, second, _depth(k))),
         "outside_support": outside,
     }
     return jackknife_estimate(float(value), replicates, sizes=sizes, extra=extra, notes=notes)
@@ -128,11 +129,11 @@ def _knn_estimator(name: str, first: Features, second: Features, k: int) -> Dive
 
 def _depth(k: int) -> int:
     """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed."""
-    return 2 * k + 16
+    return k + 7
 
 
-def _zero_share(distances: Tensor) -> float:
-    return float((distances[:, 0] == 0).double().mean())
+def _zero_share(lists: NeighbourLists) -> float:
+    return float((lists.nearest(1)[0] == 0).double().mean())
 
 
 KL_KNN = Metric(

@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
 from genbench.metrics.kernel import median_bandwidth
-from genbench.metrics.kernel_sums import Gaussian, upper_blocks
+from genbench.metrics.kernel_sums import Gaussian, RowSums, members_of_groups
 from genbench.metrics.metric import Metric
+from genbench.metrics.sweep import swept_within
 from genbench.records import Estimate
-from genbench.stats.jackknife import debias, group_count, group_labels, jackknife_estimate
+from genbench.stats.jackknife import debias, group_count, jackknife_estimate
 
 
 def unique_fraction(*, generated: Any) -> Estimate:
@@ -134,23 +134,19 @@ def checked_bandwidth(metric: str, reference: Features, bandwidth: float | None)
     return float(bandwidth)
 
 
+def squared_kernel(bandwidth: float) -> Gaussian:
+    """Return the square of the Gaussian kernel, which is one of a narrower bandwidth."""
+    return Gaussian(bandwidth / math.sqrt(2))
+
+
 def _order_two(features: Features, bandwidth: float, groups: int) -> Tensor:
     """Diagonal-free order-2 effective number: of all samples, and without each group; remembered. (1 + G,)."""
-
-    def compute() -> Tensor:
-        labels = torch.from_numpy(group_labels(features.n, max(groups, 1)))
-        members = one_hot(labels, max(groups, 1)).to(features.values.device, torch.float64)
-        sums = torch.zeros((members.shape[1], members.shape[1]), dtype=torch.float64, device=members.device)
-        # The square of a Gaussian kernel is one of a narrower bandwidth.
-        for rows, block in upper_blocks(Gaussian(bandwidth / math.sqrt(2)), features.values):
-            size, own = rows.stop - rows.start, members[rows]
-            beyond = own.T @ (block[:, size:] @ members[rows.stop :])
-            sums += own.T @ (block[:, :size] @ own) + beyond + beyond.T
-        kept = features.n - torch.cat([torch.zeros_like(sums[0, :1]), members.sum(dim=0)])
-        without = sums.sum() - 2 * sums.sum(dim=1) + sums.diagonal()
-        return (kept * (kept - 1) / torch.cat([sums.sum()[None], without]))[: 1 + groups]
-
-    found = features.remember(("order two", bandwidth, groups), compute)
+    rows: Tensor = swept_within(features, RowSums(squared_kernel(bandwidth), max(groups, 1)))
+    members = members_of_groups(features.values, max(groups, 1))
+    sums = members.T @ rows
+    kept = features.n - torch.cat([torch.zeros_like(sums[0, :1]), members.sum(dim=0)])
+    without = sums.sum() - 2 * sums.sum(dim=1) + sums.diagonal()
+    found = (kept * (kept - 1) / torch.cat([sums.sum()[None], without]))[: 1 + groups]
     if not bool(torch.isfinite(found).all()):
         raise SampleError(
             f"rke: samples within reach of the kernel expected, but no two of {features.n} are so near (bandwidth "

@@ -18,7 +18,8 @@ from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts, grassberger_entropy, predicted_classes
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.nearest import NeighbourLists, lists_within, neighbours_within
+from genbench.metrics.nearest import lists_within, neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.projection import whiten
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
@@ -264,7 +265,7 @@ def complete(replicates: Sequence[float]) -> list[float]:
 
 def _depth(k: int) -> int:
     """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed."""
-    return 2 * k + 16
+    return k + 7
 
 
 ENTROPY_KNN = Metric(

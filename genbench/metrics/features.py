@@ -43,14 +43,14 @@ class Features:
             raise SampleError(f"features: an (n, d) table with n, d >= 1 expected, got shape {tuple(tensor.shape)}.")
         # One layout in memory, because the order of sums, and with it the last bit, follows the layout.
         tensor = tensor.detach().to(torch.float64).contiguous()
-        bad = int((~torch.isfinite(tensor)).any(dim=1).sum())
-        if bad:
-            raise SampleError(
-                f"features: {bad} of {tensor.shape[0]} rows are not finite; a score over them would be meaningless."
-            )
-        least, most = torch.aminmax(tensor)
-        largest = max(-float(least), float(most))
-        if largest > LARGEST:
+        least, most = map(float, torch.aminmax(tensor))  # not a number, if one of them is none
+        largest = max(-least, most)
+        if not -LARGEST <= least <= most <= LARGEST:
+            bad = int((~torch.isfinite(tensor)).any(dim=1).sum())
+            if bad:
+                raise SampleError(
+                    f"features: {bad} of {tensor.shape[0]} rows are not finite; a score over them would be meaningless."
+                )
             raise SampleError(
                 f"features: numbers of at most {LARGEST:g} in size expected, got {largest:.3g}, the powers of which "
                 "cannot be summed; scale the features."
@@ -93,9 +93,9 @@ class Features:
         found: T = memory[key]
         return found
 
-    def recall(self, key: Hashable, *, beside: Features) -> Any | None:
-        """Return what is remembered about this and another set under ``key``, or None."""
-        return self._beside.get(beside, {}).get(key)
+    def recall(self, key: Hashable, *, beside: Features | None = None) -> Any | None:
+        """Return what is remembered under ``key`` about this set, or about this and another, or None."""
+        return (self._memory if beside is None else self._beside.get(beside, {})).get(key)
 
     def select(self, keep: NDArray[np.bool_]) -> Features:
         """Return the rows where ``keep``, an (n,) bool array, is True."""

@@ -11,7 +11,8 @@ import torch
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
-from genbench.metrics.frechet import MIN_RATIO, factors_to_fd, features_to_gaussian
+from genbench.metrics.frechet import MIN_RATIO, features_to_gaussian
+from genbench.metrics.gaussian_fit import factors_to_fd
 from genbench.metrics.metric import Metric
 from genbench.randomness import derive_seed
 from genbench.records import Estimate

@@ -9,17 +9,15 @@ order is a sum of squares with the weights ``1 / (s_i s_j (s_i + s_j))``. The ot
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genbench.metrics.distances import row_blocks
+from genbench.metrics.gaussian_fit import Gaussian
 from genbench.randomness import derive_seed
-
-if TYPE_CHECKING:
-    from genbench.metrics.frechet import Gaussian
 
 PAIRS = 4_000
 """Pairs of samples that the second-order variance is averaged over, to the next multiple of n where that is less."""

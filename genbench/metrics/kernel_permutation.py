@@ -10,7 +10,8 @@ import torch
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.kernel import median_bandwidth
-from genbench.metrics.kernel_sums import Gaussian, Kernel, check_sets, squared_forms, squared_mmd
+from genbench.metrics.kernel_forms import squared_forms
+from genbench.metrics.kernel_sums import Gaussian, Kernel, check_sets, squared_mmd
 from genbench.metrics.metric import Metric
 from genbench.randomness import derive_seed
 from genbench.records import Estimate

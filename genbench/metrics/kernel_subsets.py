@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,9 +11,14 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
-from genbench.metrics.kernel_sums import Cubic, check_sets, crossed_forms, squared_forms, squared_mmd
+from genbench.metrics.kernel_forms import FormsReader, crossed_forms, squared_forms
+from genbench.metrics.kernel_sums import Cubic, check_sets, squared_mmd
 from genbench.metrics.metric import Metric
+from genbench.metrics.sweep import announce, swept_among, swept_within
 from genbench.records import Estimate
+
+ONE_PASS = 1.5
+"""One pass over all pairs may cost so much more than the subsets alone, because other metrics share it."""
 
 
 def kd_subsets(*, generated: Any, reference: Any, rng: int, subsets: int = 100, subset_size: int = 1000) -> Estimate:
@@ -45,8 +51,8 @@ def kd_subsets(*, generated: Any, reference: Any, rng: int, subsets: int = 100, 
     Unbiased like `kd`, whose target it shares, but it discards pairs and has no interval: the deviation between subsets
     scales with the size of the subsets, not with n (at half-size subsets it was 1.20 times the true standard error
     for unlike pairs and 1.56 times for equal ones). The subsets are those of torch-fidelity at the same seed. Where
-    that is cheaper, all subsets are summed in one sweep over all pairs: O(min((n + m)^2 (d + B), B s^2 d)) operations
-    for B subsets of s.
+    that costs about the same or less, all subsets are summed in one sweep over all pairs, which other metrics share:
+    O(min((n + m)^2 (d + B), B s^2 d)) operations for B subsets of s.
 
     References
     ----------
@@ -61,18 +67,16 @@ def kd_subsets(*, generated: Any, reference: Any, rng: int, subsets: int = 100, 
             f"kd_subsets: subsets >= 1 and subset_size in [2, {smaller}], the size of the smaller set, expected, got "
             f"{subsets} of {subset_size}; lower subset_size, score more samples, or use kd, which needs no subsets."
         )
-    draws = np.random.RandomState(rng % 2**32)
-    chosen = [
-        tuple(draws.choice(features.n, subset_size, replace=False) for features in (generated, reference))
-        for _ in range(subsets)
-    ]
-    together = (generated.n + reference.n) ** 2 * (generated.d + subsets)
-    one_sweep = together <= subsets * (2 * subset_size) ** 2 * (generated.d + 1)
-    step = subsets if one_sweep else 1
-    found: list[float] = []
-    for start in range(0, subsets, step):
-        part = chosen[start : start + step]
-        found += _values(*(_picked(f.values, [c[i] for c in part]) for i, f in enumerate((generated, reference))))
+    draws = Draws(rng % 2**32, subsets, subset_size, generated.n, reference.n)
+    if draws.in_one_pass(generated.d):
+        forms = [
+            swept_within(generated, SubsetForms(draws, (0, 0))),
+            swept_within(reference, SubsetForms(draws, (1, 1))),
+        ]
+        across = swept_among(generated, reference, SubsetForms(draws, (0, 1)))[0]
+        found = squared_mmd(forms[0][0], forms[1][0], across[0], subset_size, subset_size).tolist()
+    else:
+        found = [_value(generated.values[i], reference.values[j]) for i, j in zip(*draws.rows, strict=True)]
     return Estimate(
         value=float(np.mean(found)),
         null=0.0,
@@ -83,22 +87,68 @@ def kd_subsets(*, generated: Any, reference: Any, rng: int, subsets: int = 100, 
     )
 
 
-def _picked(values: Tensor, subsets: list[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor]:
-    """Return the samples that are in some subset, (n', d), and who is in which, (n', B)."""
-    rows, index = np.unique(np.concatenate(subsets), return_inverse=True)
-    members = torch.zeros((len(rows), len(subsets)), dtype=values.dtype)
-    columns = np.repeat(np.arange(len(subsets)), [len(subset) for subset in subsets])
-    members[torch.from_numpy(index), torch.from_numpy(columns)] = 1
-    return values[torch.from_numpy(rows).to(values.device)], members.to(values.device)
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Random subsets of two sets, drawn in turn as torch-fidelity draws them."""
+
+    seed: int
+    subsets: int
+    size: int
+    n: int
+    m: int
+
+    def in_one_pass(self, d: int) -> bool:
+        """Whether all pairs cost about as much as those of the subsets, or less, at width d."""
+        together = (self.n + self.m) ** 2 * (d + self.subsets)
+        return together <= ONE_PASS * self.subsets * (2 * self.size) ** 2 * (d + 1)
+
+    @property
+    def rows(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The rows of either set that are in each subset."""
+        draws = np.random.RandomState(self.seed)
+        pairs = [
+            [torch.from_numpy(draws.choice(n, self.size, replace=False)) for n in (self.n, self.m)]
+            for _ in range(self.subsets)
+        ]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def members(self, side: int, like: Tensor) -> Tensor:
+        """Return (n, B): one where a sample of one set is in the subset."""
+        members = torch.zeros((len(like), self.subsets), dtype=like.dtype)
+        for subset, rows in enumerate(self.rows[side]):
+            members[rows, subset] = 1
+        return members.to(like.device)
 
 
-def _values(ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor]) -> list[float]:
-    """Squared MMD of each pair of subsets."""
-    kernel, size = Cubic(), int(ours[1][:, 0].sum())
-    within = [squared_forms(kernel, *side)[0] for side in (ours, theirs)]
-    across = crossed_forms(kernel, ours[0], theirs[0], ours[1], theirs[1])
-    values: list[float] = squared_mmd(within[0], within[1], across, size, size).tolist()
-    return values
+@dataclass(frozen=True, slots=True)
+class SubsetForms:
+    """The wish for the kernel's sums over subsets, a `genbench.metrics.sweep.Want`; ``sides`` says whose they are."""
+
+    mirrors: ClassVar[bool] = False
+    draws: Draws
+    sides: tuple[int, int]
+
+    def reader(self, points: Tensor, others: Tensor) -> FormsReader:
+        """Make a reader that sums them."""
+        first, second = (self.draws.members(i, each) for i, each in zip(self.sides, (points, others), strict=True))
+        return FormsReader(Cubic(), (first, second))
+
+
+def announce_subsets(generated: Features, reference: Features, *, rng: int, subsets: int, subset_size: int) -> None:
+    """Say that `kd_subsets` will be asked for; see `genbench.metrics.sweep`."""
+    draws = Draws(rng % 2**32, subsets, subset_size, generated.n, reference.n)
+    if draws.in_one_pass(generated.d):
+        announce(SubsetForms(draws, (0, 0)), generated)
+        announce(SubsetForms(draws, (1, 1)), reference)
+        announce(SubsetForms(draws, (0, 1)), generated, reference)
+
+
+def _value(ours: Tensor, theirs: Tensor) -> float:
+    """Squared MMD of two subsets of one size."""
+    everyone = ours.new_ones((len(ours), 1))
+    within = [squared_forms(Cubic(), each, everyone)[0] for each in (ours, theirs)]
+    across = crossed_forms(Cubic(), ours, theirs, everyone, everyone)
+    return float(squared_mmd(within[0], within[1], across, len(ours), len(ours)))
 
 
 KD_SUBSETS = Metric(

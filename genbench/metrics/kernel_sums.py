@@ -6,31 +6,48 @@ enough here, where nearest neighbours need differences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import check_widths, row_blocks
+from genbench.metrics.distances import SquaredDistances, check_widths
 from genbench.metrics.features import Features
+from genbench.metrics.sweep import Screen, announce, swept_among, swept_within
 from genbench.stats.jackknife import group_count, group_labels
 
-BLOCK_SHARE = 4
-"""Blocks are by so much smaller than those of distances: a kernel passes over them several times, best in cache."""
+CACHED = 2**22
+"""Bytes of kernel values that are made and summed at a time: kernels pass over them several times, best in cache."""
+
+
+class Side(NamedTuple):
+    """What a kernel needs of one side's centred rows beside their inner products with the other's.
+
+    Attributes
+    ----------
+    squares : (n,) tensor
+        Squared norms.
+    shifts : (n,) tensor
+        What turns inner products into those of the rows as they were, if both sides' are added.
+    """
+
+    squares: Tensor
+    shifts: Tensor
+
+    def part(self, rows: slice) -> Side:
+        """Return that of some rows."""
+        return Side(self.squares[rows], self.shifts[rows])
 
 
 class Kernel(Protocol):
-    """A kernel function; hashable, so that what was summed under it can be remembered."""
+    """A kernel function of inner products; hashable, so that what was summed under it can be remembered."""
 
-    def prepare(self, *sets: Tensor) -> list[Tensor]:
-        """Do to sets (n, d) what need not be done to every block; only sets prepared together may meet."""
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the kernel values of the rows of prepared a (n, d) and b (m, d): a new tensor (n, m)."""
+    def __call__(self, products: Tensor, rows: Side, columns: Side, d: int) -> Tensor:
+        """Return the kernel values of pairs of rows of width d with these centred products: a new tensor (n, m)."""
 
     def __hash__(self) -> int: ...
 
@@ -39,13 +56,10 @@ class Kernel(Protocol):
 class Cubic:
     """``(x.y / d + 1)^3``, the kernel of KID (Bińkowski et al. 2018, section 4)."""
 
-    def prepare(self, *sets: Tensor) -> list[Tensor]:
-        """Divide by the root of the width."""
-        return [values / values.shape[1] ** 0.5 for values in sets]
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, products: Tensor, rows: Side, columns: Side, d: int) -> Tensor:
         """Return the matrix of kernel values."""
-        return torch.addmm(a.new_ones(1), a, b.T).pow_(3)
+        values = torch.add(columns.shifts / d + 1, products, alpha=1 / d).add_((rows.shifts / d)[:, None])
+        return values.pow_(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +68,21 @@ class Gaussian:
 
     bandwidth: float
 
-    def prepare(self, *sets: Tensor) -> list[Tensor]:
-        """Divide by the bandwidth, about the mean of the first set, so that an offset costs no digits."""
-        centre = sets[0].mean(dim=0)
-        return [(values - centre) / self.bandwidth for values in sets]
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, products: Tensor, rows: Side, columns: Side, d: int) -> Tensor:
         """Return the matrix of kernel values."""
-        lengths_a, lengths_b = (-0.5 * values.square().sum(dim=1) for values in (a, b))
-        return torch.addmm(lengths_b, a, b.T).add_(lengths_a[:, None]).clamp_(max=0).exp_()
+        unit = 1 / self.bandwidth**2
+        values = torch.add(-0.5 * unit * columns.squares, products, alpha=unit)
+        return values.add_((-0.5 * unit * rows.squares)[:, None]).clamp_(max=0).exp_()
+
+
+def sides(screen: SquaredDistances) -> tuple[Side, Side]:
+    """Return what kernels need of a pair of sets beside their products."""
+    centre = screen.centre
+    shifts = screen.others @ centre
+    columns = Side(screen.other_squares, shifts)
+    if screen.points is screen.others:
+        return Side(screen.point_squares, shifts - centre @ centre), columns
+    return Side(screen.point_squares, screen.points @ centre - centre @ centre), columns
 
 
 class KernelSums(NamedTuple):
@@ -102,28 +122,78 @@ def check_sets(metric: str, generated: Features, reference: Features) -> None:
         )
 
 
-def upper_blocks(kernel: Kernel, values: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the kernel matrix of a set with itself in blocks of rows, each from its own first sample on.
+@dataclass(frozen=True, slots=True)
+class RowSums:
+    """The wish for every sample's sums of a kernel over the groups of a jackknife, a `genbench.metrics.sweep.Want`."""
 
-    Yields
-    ------
-    rows : slice
-    block : (rows, n - rows.start) tensor
-        Its leading square holds the rows' own pairs, both halves of them, with a diagonal of zeros; right of it lie
-        pairs whose mirror image is in no block.
-    """
-    (values,) = kernel.prepare(values)
-    for rows in row_blocks(len(values), BLOCK_SHARE * len(values)):
-        block = kernel(values[rows], values[rows.start :])
-        block.diagonal().zero_()
-        yield rows, block
+    mirrors: ClassVar[bool] = True
+    kernel: Kernel
+    groups: int
+
+    def reader(self, points: Tensor, others: Tensor) -> SumsReader:
+        """Make a reader that sums them."""
+        members = members_of_groups(points, self.groups), members_of_groups(others, self.groups)
+        return SumsReader(self.kernel, members)
 
 
-def _blocks(kernel: Kernel, a: Tensor, b: Tensor) -> Iterator[Tensor]:
-    """Yield the kernel matrix (n, m) of two sets in blocks of rows, in order."""
-    a, b = kernel.prepare(a, b)
-    for rows in row_blocks(len(a), BLOCK_SHARE * len(b)):
-        yield kernel(a[rows], b)
+class KernelReader(ABC):
+    """Makes kernel values of blocks of inner products, a few rows at a time, and hands them on."""
+
+    needs_products = True
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._sides: tuple[Side, Side] | None = None
+
+    def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
+        """Take in the products of some rows with all others, or within one set with all from the first of them on."""
+        assert isinstance(screen, SquaredDistances)
+        self._sides = self._sides or sides(screen)
+        first, d = block.shape[1] - len(screen.others), screen.others.shape[1]
+        step = max(1, CACHED // (8 * block.shape[1]))
+        for start in range(rows.start, rows.stop, step):
+            part = slice(start, min(start + step, rows.stop))
+            columns = slice(-first, len(screen.others))
+            products = block[start - rows.start : part.stop - rows.start]
+            values = self.kernel(products, self._sides[0].part(part), self._sides[1].part(columns), d)
+            if screen.points is screen.others:
+                # Within a set a block's leading square holds both halves of its pairs; the rest holds one of them.
+                values[:, start - rows.start :].diagonal().zero_()
+                self.add_within(part, values, columns.start, rows.stop)
+            else:
+                self.add_among(part, values)
+
+    @abstractmethod
+    def add_within(self, rows: slice, values: Tensor, first: int, mirrored: int) -> None:
+        """Add values of some rows with those from ``first`` on; from ``mirrored`` on each stands for two pairs."""
+
+    @abstractmethod
+    def add_among(self, rows: slice, values: Tensor) -> None:
+        """Add kernel values of some rows with all of the other set."""
+
+
+class SumsReader(KernelReader):
+    """Sums a kernel over the groups of either side."""
+
+    def __init__(self, kernel: Kernel, members: tuple[Tensor, Tensor]) -> None:
+        super().__init__(kernel)
+        self._members = members
+        self._sums = torch.zeros_like(members[0]), torch.zeros_like(members[1])
+
+    def add_within(self, rows: slice, values: Tensor, first: int, mirrored: int) -> None:
+        """Add values of some rows with those from ``first`` on; from ``mirrored`` on each stands for two pairs."""
+        self._sums[0][rows] += values @ self._members[0][first:]
+        self._sums[0][mirrored:] += values[:, mirrored - first :].T @ self._members[0][rows]
+
+    def add_among(self, rows: slice, values: Tensor) -> None:
+        """Add kernel values of some rows with all of the other set."""
+        self._sums[0][rows] += values @ self._members[1]
+        self._sums[1].add_(values.T @ self._members[0][rows])
+
+    def result(self, screen: Screen) -> tuple[Tensor, Tensor]:
+        """Return the points' sums over the others' groups, (n, G), and the others' over the points', (m, G)."""
+        within = screen.points is screen.others
+        return (self._sums[0], self._sums[0]) if within else self._sums
 
 
 def kernel_sums(kernel: Kernel, generated: Features, reference: Features) -> KernelSums:
@@ -131,79 +201,32 @@ def kernel_sums(kernel: Kernel, generated: Features, reference: Features) -> Ker
 
     Notes
     -----
-    O((n + m)^2 (d + G)) operations; a few blocks of memory. Pairs within a set are computed once.
+    O((n + m)^2 (d + G)) operations; a block of products and a copy of a set. Pairs within a set are computed once.
     """
-    groups = max(1, group_count(generated.n, reference.n))
-
-    def across() -> tuple[Tensor, Tensor]:
-        members = _members(reference, groups)
-        columns = torch.zeros(reference.n, dtype=members.dtype, device=members.device)
-        parts = []
-        for block in _blocks(kernel, generated.values, reference.values):
-            columns += block.sum(dim=0)
-            parts.append(block @ members)
-        return torch.cat(parts), columns
-
-    return KernelSums(
-        _sums_within(kernel, generated, groups),
-        _sums_within(kernel, reference, groups),
-        *generated.remember(("kernel sums among", reference, kernel, groups), across),
-    )
+    want = RowSums(kernel, sum_groups(generated, reference))
+    across, back = swept_among(generated, reference, want)
+    within = [swept_within(each, want) for each in (generated, reference)]
+    return KernelSums(within[0], within[1], across, back.sum(dim=1))
 
 
-def _sums_within(kernel: Kernel, features: Features, groups: int) -> Tensor:
-    def compute() -> Tensor:
-        members = _members(features, groups)
-        sums = torch.zeros_like(members)
-        for rows, block in upper_blocks(kernel, features.values):
-            sums[rows] += block @ members[rows.start :]
-            sums[rows.stop :] += block[:, rows.stop - rows.start :].T @ members[rows]
-        return sums
-
-    return features.remember(("kernel sums within", kernel, groups), compute)
+def announce_kernel(kernel: Kernel, generated: Features, reference: Features, *, across: bool = True) -> None:
+    """Say that `kernel_sums` will be asked for, or only the sums within either set; see `genbench.metrics.sweep`."""
+    want = RowSums(kernel, sum_groups(generated, reference))
+    announce(want, generated)
+    announce(want, reference)
+    if across:
+        announce(want, generated, reference)
 
 
-def _members(features: Features, groups: int) -> Tensor:
+def sum_groups(generated: Features, reference: Features) -> int:
+    """Return by how many groups of either set the sums are taken."""
+    return max(1, group_count(generated.n, reference.n))
+
+
+def members_of_groups(values: Tensor, groups: int) -> Tensor:
     """Return (n, G): one where the sample belongs to the group. A product with it adds in a fixed order everywhere."""
-    labels = torch.from_numpy(group_labels(features.n, groups))
-    return one_hot(labels, groups).to(features.values.device, features.values.dtype)
-
-
-def squared_forms(kernel: Kernel, values: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum the kernel over the pairs of many subsets of one set, in one sweep.
-
-    Parameters
-    ----------
-    values : (n, d) tensor
-    members : (n, B) tensor
-        Column b is one at the samples of subset b, else zero.
-
-    Returns
-    -------
-    within : (B,) tensor
-        The sum over the ordered pairs of different samples of subset b.
-    rows : (n,) tensor
-        The sum of every sample's kernel values with all others.
-    """
-    within = torch.zeros(members.shape[1], dtype=values.dtype, device=values.device)
-    sums = torch.zeros(len(values), dtype=values.dtype, device=values.device)
-    for rows, block in upper_blocks(kernel, values):
-        beyond = block[:, rows.stop - rows.start :]
-        sums[rows] += block.sum(dim=1)
-        sums[rows.stop :] += beyond.sum(dim=0)
-        beyond.mul_(2)  # each such pair stands for its mirror image too
-        within += (members[rows] * (block @ members[rows.start :])).sum(dim=0)
-    return within, sums
-
-
-def crossed_forms(kernel: Kernel, a: Tensor, b: Tensor, members_a: Tensor, members_b: Tensor) -> Tensor:
-    """Sum the kernel between subset b of one set and subset b of the other, (B,), in one sweep; cf. `squared_forms`."""
-    total = torch.zeros(members_a.shape[1], dtype=a.dtype, device=a.device)
-    start = 0
-    for block in _blocks(kernel, a, b):
-        total += (members_a[start : start + len(block)] * (block @ members_b)).sum(dim=0)
-        start += len(block)
-    return total
+    labels = torch.from_numpy(group_labels(len(values), groups))
+    return one_hot(labels, groups).to(values.device, values.dtype)
 
 
 def squared_mmd(within_a: Tensor, within_b: Tensor, across: Tensor, n: Tensor | int, m: Tensor | int) -> Tensor:

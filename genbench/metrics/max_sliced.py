@@ -11,8 +11,8 @@ from torch import Tensor
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths, pairwise_distances
 from genbench.metrics.features import Features
+from genbench.metrics.lines import matched_ranks, projected_squares, sort_rows, sorted_to_squares, unit_directions
 from genbench.metrics.metric import Metric
-from genbench.metrics.sliced import matched_ranks, projected_squares, sorted_to_squares, unit_directions
 from genbench.metrics.transport import signed_root
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
@@ -68,7 +68,7 @@ def max_sliced_w2(*, generated: Any, reference: Any, rng: int) -> Estimate:
     line = widest_line(fit_x, fit_y, seed=rng)
     squares = projected_squares(test_x, test_y, line[None])[:, 0].tolist()
     value = squares[0] ** 0.5
-    extra = {"in_sample": float(projected_squares(fit_x, fit_y, line[None])[0, 0]) ** 0.5}
+    extra = {"in_sample": float(projected_squares(fit_x, fit_y, line[None], replicates=False)[0, 0]) ** 0.5}
     notes = ("on held-out halves; extra in_sample is of the halves that chose the line, and biased up",)
     replicates = squares[1:]
     if not replicates:
@@ -122,7 +122,7 @@ def widest_line(generated: Features, reference: Features, *, seed: int) -> Tenso
     centre = y.mean(dim=0)
     x, y = x - centre, y - centre
     random = unit_directions(STARTS, generated.d, seed).to(x.device)
-    ours, theirs = ((random @ z.T).sort(dim=1).values for z in (x, y))
+    ours, theirs = (sort_rows(random @ z.T)[0] for z in (x, y))
     starts = list(random[sorted_to_squares(ours, theirs).topk(CLIMBS).indices])
     gap = x.mean(dim=0)
     if float(gap.norm()) > 0:

@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genbench.metrics.distances import SquaredDistances, distances_of_pairs, row_blocks
+from genbench.metrics.distances import distances_of_pairs, row_blocks
 from genbench.metrics.features import Features
-from genbench.metrics.nearest import NeighbourLists, neighbours_among, neighbours_within
+from genbench.metrics.nearest import neighbours_among, neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
+from genbench.metrics.sweep import screen_of
 from genbench.randomness import derive_seed
 from genbench.stats.half_sampling import DRAWS, halves
 
@@ -93,10 +95,8 @@ class _Side:
         alive = torch.from_numpy(members).to(features.values.device)
         # Deep enough that the k-th neighbour in a half is practically always among the listed ones.
         lists = neighbours_within(features, 8 * max(ks))
-        radii = [
-            torch.stack([torch.where(part, lists.kth(k, part)[0], -1.0) for part in alive], dim=1)
-            for k in dict.fromkeys(ks)
-        ]
+        found = lists.kth_in_parts(list(dict.fromkeys(ks)), alive)
+        radii = [torch.where(alive.T, radius, -1.0) for radius in found]
         self.members: Bits = (members.astype(np.int64) << np.arange(1 + draws)[:, None]).sum(axis=0)
         self.reach = torch.stack([kind.amax(dim=1) for kind in radii]).amax(dim=0)
         self.radii = _Radii(radii)
@@ -131,29 +131,32 @@ class _Around:
         n = len(side.members)
         self.found, self.held = np.zeros(len(members), dtype=np.int64), np.zeros(64, dtype=np.int64)
         self.holding, self.covered = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        listed = lists.distances <= side.reach[:, None]
-        # A ball that holds the last one listed may hold more.
-        overfull = listed[:, -1] if not lists.complete else torch.zeros_like(listed[:, -1])
+        low, high, indices = lists.bounds()
+        listed = low <= side.reach[:, None]
+        # A ball that reaches beyond the last one listed may hold more.
+        overfull = lists.beyond <= side.reach
         i, place = torch.nonzero(listed & ~overfull[:, None], as_tuple=True)
         for part in (slice(start, start + PAIRS) for start in range(0, len(i), PAIRS)):
-            distances = lists.distances[i[part], place[part]]
-            self._enter(i[part], lists.indices[i[part], place[part]], distances, distances)
+            pairs = i[part], place[part]
+            self._enter(i[part], indices[pairs], low[pairs], high[pairs])
         self._compare_with_all(torch.nonzero(overfull).squeeze(1))
 
     def _compare_with_all(self, centres: Tensor) -> None:
         """Look among all samples of the other set for those around the given samples."""
         if not len(centres):
             return
-        squares = SquaredDistances(self._lists.points[centres], self._lists.others)
+        screen = screen_of(self._lists.points[centres], self._lists.others)
+        norms, other_norms, unit = screen.point_norms, screen.other_norms, screen.scale**2
         for rows in row_blocks(len(centres), len(self._members)):
-            block = squares.block(rows)
-            error = squares.bound(squares.point_norms[rows], squares.other_norms.max())[:, None]
-            i, j = torch.nonzero(block <= self._side.reach[centres[rows], None].square() + error, as_tuple=True)
+            block = screen.block(rows)
+            error = screen.slack * (norms[rows] + other_norms.max()).square() + screen.floor
+            reach = self._side.reach[centres[rows]].square() / unit + error
+            i, j = torch.nonzero(block <= reach[:, None], as_tuple=True)
             for part in (slice(start, start + PAIRS) for start in range(0, len(i), PAIRS)):
-                near = block[i[part], j[part]]
-                error = squares.bound(squares.point_norms[rows][i[part]], squares.other_norms[j[part]])
-                lowest, highest = (near - error).clamp_(min=0).sqrt_(), (near + error).clamp_(min=0).sqrt_()
-                self._enter(centres[rows][i[part]], j[part], lowest, highest)
+                near = block[i[part], j[part]].double()
+                error = screen.slack * (norms[rows][i[part]] + other_norms[j[part]]).square() + screen.floor
+                low, high = ((near + sign * error).mul_(unit).clamp_(min=0).sqrt_() for sign in (-1, 1))
+                self._enter(centres[rows][i[part]], j[part], low, high)
 
     def _enter(self, i: Tensor, j: Tensor, lowest: Tensor, highest: Tensor) -> None:
         """Enter pairs of the side's samples i and the others' j, whose distances lie between the two given ones."""

@@ -132,7 +132,7 @@ def nearest_real(generated: Features, sets: RealSets) -> tuple[NDArray[np.float6
     """Find the nearest real row of each generated sample: distance, and place in train followed by test."""
 
     def find() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        lists = [neighbours_among(generated, real, 1) for real in (sets.train, sets.test)]
+        lists = [neighbours_among(generated, real, 2) for real in (sets.train, sets.test)]
         priority = blind_priority(torch.cat([sets.train.values, sets.test.values]))
         distances, nearest = blind_neighbours(lists, 1, priority)
         return distances[:, 0].cpu().numpy(), nearest[:, 0].cpu().numpy()

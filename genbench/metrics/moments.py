@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,17 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
+from genbench.metrics.symmetric import add_gram, mirror
 from genbench.stats.jackknife import group_labels
 
 FOLD = 8192
 """Rows that are summed up at a time. Part of the definition of the sums: their last bits depend on it."""
+
+ROWS = 1024
+"""Rows that are centred at a time where there are no groups: few enough that memory is used again, not asked for."""
+
+KEPT_BYTES = 2**28
+"""Up to which size a set's sums by group are remembered, and not made anew: 20 groups of 1,295 dimensions."""
 
 
 class Moments(NamedTuple):
@@ -47,12 +55,15 @@ class GroupedMoments(ABC):
     ----------
     n, d, groups : int
         As given.
+    light : bool
+        Whether what is derived for every group, (d, d) numbers each, may be remembered.
     """
 
     def __init__(self, n: int, d: int, groups: int) -> None:
         self.n, self.d, self.groups = n, d, groups
+        self.light = 8 * max(1, groups) * d**2 <= KEPT_BYTES
         self._parts = max(1, groups)
-        self._labels = torch.from_numpy(group_labels(n, self._parts))
+        self._labels = torch.from_numpy(group_labels(n, groups)) if groups else torch.zeros(n, dtype=torch.int64)
         self._counts = torch.bincount(self._labels, minlength=self._parts).tolist()
         self._total: tuple[Tensor, Tensor] | None = None
 
@@ -62,7 +73,7 @@ class GroupedMoments(ABC):
 
     @abstractmethod
     def _part(self, group: int) -> tuple[Tensor, Tensor]:
-        """Return the sum (d,) of a group's rows about the centre, and that of their outer products (d, d)."""
+        """Return the sum (d,) of a group's rows about the centre, and that of their outer products (d, d), half."""
 
     def moments(self) -> Moments:
         """Return the moments of all rows.
@@ -72,7 +83,8 @@ class GroupedMoments(ABC):
         SampleError
             If there are fewer than 2, or not as many as were announced.
         """
-        return self._to_moments(self.n, *self._whole())
+        total, products = self._whole()
+        return self._to_moments(self.n, total, products.clone())
 
     def without(self, group: int) -> Moments:
         """Return the moments of the rows outside one of the groups."""
@@ -91,36 +103,46 @@ class GroupedMoments(ABC):
         return self._total
 
     def _to_moments(self, n: int, total: Tensor, products: Tensor) -> Moments:
+        """Turn sums into moments, in the place of the products."""
         if n < 2:
             raise SampleError(f"fd: at least 2 samples expected for a covariance, got {n}; score more samples.")
         mean = total / n
-        return Moments(n, self._centre() + mean, (products - torch.outer(total, mean)) / (n - 1))
+        return Moments(n, self._centre() + mean, mirror(products.addr_(total, mean, alpha=-1).div_(n - 1)))
 
 
 class FeatureMoments(GroupedMoments):
-    """Moments of features at hand; a group is summed up anew when it is removed.
+    """Moments of features at hand; a group's sums are remembered, or made anew when it is removed if they are large.
 
     Notes
     -----
-    2 O(n d^2) operations, O(d^2) memory.
+    n d^2 operations and G d^2 numbers where ``light``, else twice the operations and O(d^2) numbers.
     """
 
     def __init__(self, features: Features, groups: int) -> None:
         super().__init__(features.n, features.d, groups)
         self._values = features.values
         self._first_mean = self._values[:FOLD].mean(dim=0)
+        self._sums: list[tuple[Tensor, Tensor]] = []
 
     def _centre(self) -> Tensor:
         return self._first_mean
 
     def _part(self, group: int) -> tuple[Tensor, Tensor]:
-        total = self._values.new_zeros(self.d)
-        products = self._values.new_zeros((self.d, self.d))
-        for start in range(0, self.n, FOLD):
-            fold = slice(start, start + FOLD)
-            mine = torch.nonzero(self._labels[fold] == group).squeeze(1).to(self._values.device) + start
-            _add_rows(self._values[mine] - self._first_mean, total, products)
+        if self.light and not self._sums:
+            self._sums = _zeros(self._values, self._parts)
+            for fold in self._folds():
+                _add_fold(self._values[fold], self._labels[fold], self._first_mean, self._sums)
+        if self.light:
+            return self._sums[group]
+        self._sums = self._sums or _zeros(self._values, 1)
+        total, products = (part.zero_() for part in self._sums[0])
+        for fold in self._folds():
+            mine = torch.nonzero(self._labels[fold] == group).squeeze(1).to(self._values.device)
+            _add_rows(self._values[fold][mine].sub_(self._first_mean), total, products)
         return total, products
+
+    def _folds(self) -> Iterator[slice]:
+        return (slice(start, start + FOLD) for start in range(0, self.n, FOLD))
 
 
 class MomentSums(GroupedMoments):
@@ -158,11 +180,8 @@ class MomentSums(GroupedMoments):
         rows = torch.cat(self._held)
         if not self._sums:
             self._first_mean = rows.mean(dim=0)
-            self._sums = [(rows.new_zeros(self.d), rows.new_zeros((self.d, self.d))) for _ in range(self._parts)]
-        labels = self._labels[self._seen : self._seen + len(rows)]
-        for group, sums in enumerate(self._sums):
-            mine = torch.nonzero(labels == group).squeeze(1).to(rows.device)
-            _add_rows(rows[mine] - self._first_mean, *sums)
+            self._sums = _zeros(rows, self._parts)
+        _add_fold(rows, self._labels[self._seen : self._seen + len(rows)], self._first_mean, self._sums)
         self._seen += len(rows)
         self._held, self._waiting = [], 0
 
@@ -175,9 +194,27 @@ class MomentSums(GroupedMoments):
         return self._sums[group]
 
 
+def _zeros(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
+    """Sums of nothing, for rows of the width of ``like``."""
+    d = like.shape[1]
+    return [(like.new_zeros(d), like.new_zeros((d, d))) for _ in range(parts)]
+
+
+def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
+    """Add rows (k, d), about the centre, to the sums of their groups."""
+    if len(sums) == 1:
+        for block in torch.split(rows, ROWS):
+            _add_rows(block - centre, *sums[0])
+        return
+    order = torch.argsort(labels, stable=True).to(rows.device)
+    counts = torch.bincount(labels, minlength=len(sums)).tolist()
+    for mine, parts in zip(torch.split(order, counts), sums, strict=True):
+        _add_rows(rows[mine].sub_(centre), *parts)
+
+
 def _add_rows(rows: Tensor, total: Tensor, products: Tensor) -> None:
     total += rows.sum(dim=0)
-    products.addmm_(rows.T, rows)
+    add_gram(products, rows)
 
 
 class Statistics:
@@ -217,7 +254,8 @@ class Statistics:
 
     def moments(self) -> Moments:
         """Return n, mean and covariance."""
-        return self._whole
+        n, mean, covariance = self._whole
+        return Moments(n, mean, (covariance + covariance.T) / 2)
 
 
 Summary = GroupedMoments | Statistics

@@ -1,4 +1,4 @@
-"""Nearest neighbours within a set and between two, exact, ladder: distances -> proposals -> lists -> questions.
+"""Nearest neighbours within a set and between two, exact, ladder: screens -> proposals -> lists -> questions.
 
 One sweep over the distances of two sets lists the neighbours of either one's samples in the other, and the distances
 within a set are gone through in one half; all metrics of an evaluation, and their replicates, ask these lists.
@@ -6,93 +6,27 @@ within a set are gone through in one half; all metrics of an evaluation, and the
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from genbench.metrics.distances import SquaredDistances, pairwise_distances, row_blocks
 from genbench.metrics.features import Features
+from genbench.metrics.neighbour_lists import NeighbourLists
+from genbench.metrics.proposals import Smallest
+from genbench.metrics.sweep import Screen, announce, sweep, swept_among, swept_within
+from genbench.metrics.trees import is_narrow, tree_proposals
 
 SHARED_DEPTH = 40
 """Lists of neighbours are this deep at least, so that metrics with a small k share them."""
 
 SPARE = 8
-"""How many more candidates the product form proposes than are kept."""
+"""How many more candidates are listed than may be asked for."""
 
-
-class NeighbourLists:
-    """The nearest neighbours of each of ``points`` among ``others``, which also answer for subsets of the others.
-
-    Made by `lists_within` and `lists_among`. A question that the lists cannot answer is answered from all distances of
-    the points concerned, so that every answer is exact, and their depth decides about time alone.
-
-    Attributes
-    ----------
-    points : (n, d) float64 tensor
-    others : (m, d) float64 tensor
-        The same tensor as ``points`` within one set; a point is then no neighbour of itself.
-    distances : (n, depth) float64 tensor
-        In ascending order; infinite where a set has no more points.
-    indices : (n, depth) int64 tensor
-    """
-
-    def __init__(self, points: Tensor, others: Tensor, distances: Tensor, indices: Tensor) -> None:
-        self.points, self.others = points, others
-        self.distances, self.indices = distances, indices
-
-    @property
-    def complete(self) -> bool:
-        """Whether the lists hold every other point."""
-        return self.distances.shape[1] >= len(self.others)
-
-    def to_others(self, rows: Tensor) -> Tensor:
-        """Return the exact distances of some points to all others, infinite to themselves, so that they come last."""
-        distances = pairwise_distances(self.points[rows], self.others)
-        if self.points is self.others:
-            distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
-        return distances
-
-    def kth(self, k: int, alive: Tensor | None = None, *, positive: bool = False) -> tuple[Tensor, Tensor]:
-        """Find the distance of every point to its k-th nearest neighbour.
-
-        Parameters
-        ----------
-        k : int
-            At least 1.
-        alive : (m,) bool tensor or None
-            Which of the others to search; None is all.
-        positive : bool
-            Where that distance would be zero, take the first positive one instead.
-
-        Returns
-        -------
-        radius : (n,) float64 tensor
-            Infinite where there is no such neighbour.
-        rank : (n,) int64 tensor
-            Which nearest neighbour it is: k, or more where ``positive`` raised it.
-        """
-        radius, rank = _kth_listed(self.distances, self.indices, k, alive, positive)
-        if not self.complete:
-            missing = torch.nonzero(torch.isinf(radius)).squeeze(1)
-            for rows in row_blocks(len(missing), len(self.others)):
-                far = self.to_others(missing[rows]).sort(dim=1)
-                found = _kth_listed(far.values, far.indices, k, alive, positive)
-                radius[missing[rows]], rank[missing[rows]] = found
-        return radius, rank
-
-
-def _kth_listed(
-    distances: Tensor, indices: Tensor, k: int, alive: Tensor | None, positive: bool
-) -> tuple[Tensor, Tensor]:
-    """Answer `NeighbourLists.kth` from lists in ascending order; infinite where a list ends too early."""
-    usable = torch.ones_like(indices, dtype=torch.bool) if alive is None else alive[indices]
-    order = usable.cumsum(dim=1, dtype=torch.int32)
-    wanted = torch.full((len(distances),), k, dtype=torch.int64, device=distances.device)
-    if positive:
-        wanted = torch.maximum(wanted, (usable & (distances == 0)).sum(dim=1) + 1)
-    hits = usable & (order == wanted[:, None])
-    position = hits.to(torch.uint8).argmax(dim=1, keepdim=True)
-    radius = distances.gather(1, position).squeeze(1)
-    return torch.where(hits.any(dim=1), radius, torch.inf), wanted
+TREE_DEPTH, TREE_SPARE = 12, 2
+"""The same two where a tree is searched, which takes longer the more it is asked for."""
 
 
 def lists_within(points: Tensor, depth: int) -> NeighbourLists:
@@ -100,19 +34,15 @@ def lists_within(points: Tensor, depth: int) -> NeighbourLists:
 
     Notes
     -----
-    O(n^2 d / 2) operations as matrix products: every pair of points is looked at once, for both. The candidates that
-    they propose are measured exactly, and a point whose candidates could miss a neighbour (one of many at nearly the
-    same distance) is measured against all others. One block of distances, and (n, depth) distances and indices.
+    O(n^2 d / 2) operations as matrix products: every pair of points is looked at once, for both; in up to
+    `genbench.metrics.trees.NARROW` dimensions a tree is searched. A point whose proposals could miss a neighbour (one
+    of many at nearly the same distance) is measured against all others. One block of distances, one centred copy of
+    the points, and (n, depth) distances and indices.
     """
-    squares = SquaredDistances(points, points)
-    nearest = _Proposals(points, points, depth)
-    for rows in row_blocks(len(points), len(points)):
-        block = squares.block(rows, rows.start)
-        block.diagonal().fill_(torch.inf)
-        nearest.add(rows, block, rows.start)
-        if rows.stop < len(points):
-            nearest.add(slice(rows.stop, len(points)), block[:, rows.stop - rows.start :].T, rows.start)
-    return nearest.lists(squares, squares.point_norms, squares.other_norms)
+    if is_narrow(points):
+        return _listed_by_tree(points, points, depth)
+    found: NeighbourLists = sweep(points, points, [Nearest(depth)])[0][0]
+    return found
 
 
 def lists_among(a: Tensor, b: Tensor, depth: int) -> tuple[NeighbourLists, NeighbourLists]:
@@ -122,79 +52,112 @@ def lists_among(a: Tensor, b: Tensor, depth: int) -> tuple[NeighbourLists, Neigh
     -----
     As `lists_within`: O(n m d) operations, every pair of points looked at once, for both.
     """
-    squares = SquaredDistances(a, b)
-    forward, backward = _Proposals(a, b, depth), _Proposals(b, a, depth)
-    for rows in row_blocks(len(a), len(b)):
-        block = squares.block(rows)
-        forward.add(rows, block, 0)
-        backward.add(slice(0, len(b)), block.T, rows.start)
-    return (
-        forward.lists(squares, squares.point_norms, squares.other_norms),
-        backward.lists(squares, squares.other_norms, squares.point_norms),
-    )
+    if is_narrow(a):
+        return _listed_by_tree(a, b, depth), _listed_by_tree(b, a, depth)
+    return sweep(a, b, [Nearest(depth)])[0]
 
 
-class _Proposals:
-    """For each point the others that are nearest by the product form, gathered from blocks as they come."""
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The wish for lists of neighbours of some depth, a `genbench.metrics.sweep.Want`."""
+
+    mirrors: ClassVar[bool] = True
+    depth: int
+
+    def reader(self, points: Tensor, others: Tensor) -> NearestReader:
+        """Make a reader that gathers them."""
+        return NearestReader(points, others, self.depth)
+
+
+class NearestReader:
+    """Gathers the neighbours of each of two sets in the other, or within one, from blocks of squared distances."""
+
+    needs_products = False
 
     def __init__(self, points: Tensor, others: Tensor, depth: int) -> None:
-        self.points, self.others = points, others
-        self.depth = min(depth, len(others))
-        width = min(self.depth + SPARE, len(others))
-        # NaN comes last in topk, behind the infinite distance of a point to itself.
-        self.squares = points.new_full((len(points), width), torch.nan)
-        self.indices = torch.full((len(points), width), -1, dtype=torch.int64, device=points.device)
+        self.points, self.others, self.depth = points, others, depth
+        self._found: list[Smallest] = []
 
-    def add(self, rows: slice, block: Tensor, first: int) -> None:
-        """Take in the squares of some points to the others numbered from ``first``: (rows, columns)."""
-        width = self.squares.shape[1]
-        near = block.contiguous().topk(min(width, block.shape[1]), dim=1, largest=False, sorted=False)
-        squares = torch.cat([self.squares[rows], near.values], dim=1)
-        indices = torch.cat([self.indices[rows], near.indices + first], dim=1)
-        best = squares.topk(width, dim=1, largest=False, sorted=False)
-        self.squares[rows], self.indices[rows] = best.values, indices.gather(1, best.indices)
-
-    def lists(self, squares: SquaredDistances, point_norms: Tensor, other_norms: Tensor) -> NeighbourLists:
-        """Measure the proposed ones exactly, and against all others the points that may lack one."""
-        distances = self._measured()
-        order = distances.argsort(dim=1, stable=True)[:, : self.depth]
-        found = NeighbourLists(self.points, self.others, distances.gather(1, order), self.indices.gather(1, order))
-        if self.squares.shape[1] < len(self.others):
-            # A neighbour that was not proposed is closer by the exact form than one that was kept only if their
-            # squares differ by less than both errors.
-            error = squares.bound(point_norms, other_norms.max())
-            sure = self.squares.amax(dim=1) - error > found.distances[:, -1].square() + error
-            missing = torch.nonzero(~sure).squeeze(1)
-            for part in row_blocks(len(missing), len(self.others)):
-                nearest = found.to_others(missing[part]).topk(self.depth, dim=1, largest=False, sorted=True)
-                found.distances[missing[part]], found.indices[missing[part]] = nearest
-        return found
-
-    def _measured(self) -> Tensor:
-        """Measure the points exactly against the others proposed for each: (n, width), infinite to themselves."""
-        distances = torch.cat(
-            [
-                pairwise_distances(self.points[part, None], self.others[self.indices[part]]).squeeze(1)
-                for part in row_blocks(len(self.points), self.indices.shape[1] * self.points.shape[1])
+    def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
+        """Take in the squares of some rows, whose diagonal is overwritten within one set."""
+        n, m = len(self.points), len(self.others)
+        within = self.points is self.others
+        if not self._found:
+            self._found = [
+                Smallest(size, min(self.depth + SPARE, others), block)
+                for size, others in ([(n, m)] if within else [(n, m), (m, n)])
             ]
-        )
-        if self.points is self.others:
-            numbers = torch.arange(len(self.points), device=distances.device)
-            distances[self.indices == numbers[:, None]] = torch.inf
-        return distances
+        if not within:
+            self._found[0].add_rows(rows, block, 0)
+            self._found[1].add_columns(slice(0, m), block, rows.start)
+            return
+        block.diagonal().fill_(torch.inf)
+        self._found[0].add_rows(rows, block, rows.start)
+        if rows.stop < n:
+            self._found[0].add_columns(slice(rows.stop, n), block[:, rows.stop - rows.start :], rows.start)
+
+    def result(self, screen: Screen) -> tuple[NeighbourLists, NeighbourLists]:
+        """Return the lists of the points and those of the others, the same ones within one set."""
+        sides = [
+            (self.points, self.others, screen.point_norms, screen.other_norms),
+            (self.others, self.points, screen.other_norms, screen.point_norms),
+        ]
+        lists = [
+            _listed(points, others, self.depth, found, screen, (norms, other_norms))
+            for found, (points, others, norms, other_norms) in zip(self._found, sides, strict=False)
+        ]
+        return lists[0], lists[-1]
+
+
+def _listed(
+    points: Tensor, others: Tensor, depth: int, found: Smallest, screen: Screen, norms: tuple[Tensor, Tensor]
+) -> NeighbourLists:
+    """Make lists of proposals, with the error of each point's.
+
+    Only others y with |y| <= |x| + t can lie within t of x, so that an outlier does not widen everybody's error. Of
+    those proposed, whose square is v at most, t^2 <= v + c (2 |x| + t)^2 + floor, with c the screen's slack.
+    """
+    squares = found.values.double()
+    worst = torch.where(torch.isfinite(squares), squares, -torch.inf).amax(dim=1).clamp(min=0)
+    root = math.sqrt(screen.slack)
+    reach = ((worst + screen.floor).sqrt() + 2 * root * norms[0]) / (1 - root)
+    largest = torch.minimum(norms[0] + reach, norms[1].max())
+    errors = screen.slack * (norms[0] + largest).square() + screen.floor
+    unit = screen.scale**2
+    near = squares.mul_(unit).clamp_(min=0).sqrt_()
+    return NeighbourLists(points, others, depth, near, found.indices, errors * unit, exact=False)
+
+
+def _listed_by_tree(points: Tensor, others: Tensor, depth: int) -> NeighbourLists:
+    near, indices, errors = tree_proposals(points, others, depth + TREE_SPARE)
+    return NeighbourLists(points, others, depth, near, indices, errors, exact=True)
 
 
 def neighbours_within(features: Features, depth: int) -> NeighbourLists:
     """Return, and remember, the neighbours of every sample within its own set: ``depth`` of them or more."""
-    depth = max(depth, SHARED_DEPTH)
-    return features.remember(("neighbours within", depth), lambda: lists_within(features.values, depth))
+    depth = shared_depth(features, depth)
+    if is_narrow(features.values):
+        return features.remember(("neighbours within", depth), lambda: lists_within(features.values, depth))
+    found: NeighbourLists = swept_within(features, Nearest(depth))
+    return found
 
 
 def neighbours_among(features: Features, others: Features, depth: int) -> NeighbourLists:
     """Return the neighbours of a set's samples in another set, ``depth`` or more; remembered for both directions."""
-    depth = max(depth, SHARED_DEPTH)
+    depth = shared_depth(features, depth)
+    if not is_narrow(features.values):
+        found: NeighbourLists = swept_among(features, others, Nearest(depth))[0]
+        return found
     key = ("neighbours among", depth)
-    if (known := others.recall(key, beside=features)) is not None:
-        backward: NeighbourLists = known[1]
-        return backward
-    return features.remember(key, lambda: lists_among(features.values, others.values, depth), beside=others)[0]
+    return features.remember(key, lambda: _listed_by_tree(features.values, others.values, depth), beside=others)
+
+
+def announce_neighbours(features: Features, depth: int, others: Features | None = None) -> None:
+    """Say that a set's neighbours, within it or in another set, will be asked for; see `genbench.metrics.sweep`."""
+    if not is_narrow(features.values):
+        announce(Nearest(shared_depth(features, depth)), features, others)
+
+
+def shared_depth(features: Features, depth: int) -> int:
+    """Return how deep lists are made that somebody wants ``depth`` deep."""
+    return max(depth, TREE_DEPTH if is_narrow(features.values) else SHARED_DEPTH)

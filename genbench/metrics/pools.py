@@ -13,7 +13,8 @@ from torch import Tensor
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths, row_blocks
 from genbench.metrics.features import Features
-from genbench.metrics.nearest import NeighbourLists, neighbours_among, neighbours_within
+from genbench.metrics.nearest import neighbours_among, neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.randomness import derive_seed
 
 
@@ -122,13 +123,13 @@ def _subsample(features: Features, n: int, seed: int) -> Features:
 
 def distances_to(points: Features, others: Features) -> NDArray[np.float64]:
     """Return the distance of every point to the nearest of the others, (n,)."""
-    found: NDArray[np.float64] = neighbours_among(points, others, 1).distances[:, 0].cpu().numpy()
+    found: NDArray[np.float64] = neighbours_among(points, others, 1).nearest(1)[0][:, 0].cpu().numpy()
     return found
 
 
 def distances_within(features: Features) -> NDArray[np.float64]:
     """Return the distance of every row to the nearest other row of its set, (n,); infinite for a single row."""
-    found: NDArray[np.float64] = neighbours_within(features, 1).distances[:, 0].cpu().numpy()
+    found: NDArray[np.float64] = neighbours_within(features, 1).nearest(1)[0][:, 0].cpu().numpy()
     return found
 
 
@@ -149,7 +150,7 @@ def blind_neighbours(lists: Sequence[NeighbourLists], k: int, priority: Tensor) 
     Parameters
     ----------
     lists : sequence of NeighbourLists
-        The same points' neighbours in each part of the pool, at least k of them where the part has as many.
+        The same points' neighbours in each part of the pool, more than k of them where the part has as many.
     k : int
         At least 1 and at most the size of the pool without the point itself.
     priority : (N,) int64 tensor
@@ -166,13 +167,15 @@ def blind_neighbours(lists: Sequence[NeighbourLists], k: int, priority: Tensor) 
     Only points whose list ends inside a tie are compared with the whole pool again: O(N d) each.
     """
     starts = np.cumsum([0] + [len(part.others) for part in lists])
-    distances = torch.cat([part.distances for part in lists], dim=1)
-    indices = torch.cat([part.indices + int(start) for part, start in zip(lists, starts, strict=False)], dim=1)
+    # One more than are wanted shows whether there is a tie at the end.
+    listed = [part.nearest(k + 1) for part in lists]
+    distances = torch.cat([distances for distances, _ in listed], dim=1)
+    indices = torch.cat([found + int(start) for (_, found), start in zip(listed, starts, strict=False)], dim=1)
     near, chosen = _choose(distances, indices, k, priority)
     cut = torch.zeros(len(near), dtype=torch.bool, device=near.device)
-    for part in lists:
-        if not part.complete:
-            cut |= part.distances[:, -1] <= near[:, -1]
+    for part, (far, _) in zip(lists, listed, strict=True):
+        if far.shape[1] < len(part.others):
+            cut |= far[:, -1] <= near[:, -1]
     torn = torch.nonzero(cut).squeeze(1)
     for rows in row_blocks(len(torn), int(starts[-1])):
         everything = torch.cat([part.to_others(torn[rows]) for part in lists], dim=1)

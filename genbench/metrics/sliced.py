@@ -6,19 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
-from torch import Tensor
 
 from genbench.errors import UsageError
-from genbench.metrics.distances import check_widths, row_blocks
+from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
+from genbench.metrics.lines import projected_squares, unit_directions
 from genbench.metrics.metric import Metric
 from genbench.metrics.transport import signed_root
-from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, debias, deletions, standard_error, too_few
+from genbench.stats.jackknife import LEVEL, debias, standard_error, too_few
 
 DIRECTIONS = 1000
 
@@ -121,13 +119,6 @@ def mind(*, generated: Any, reference: Any, rng: int, directions: int = DIRECTIO
     return squares_to_estimate(squares, (generated.n, reference.n), power=1)
 
 
-def unit_directions(count: int, d: int, seed: int) -> Tensor:
-    """Draw random unit vectors, uniform on the sphere: (count, d) float64, on the CPU."""
-    source = torch.Generator().manual_seed(derive_seed(seed, "sliced directions"))
-    drawn = torch.randn(count, d, generator=source, dtype=torch.float64)
-    return drawn.div_(drawn.square().sum(dim=1, keepdim=True).sqrt_())
-
-
 def sliced_squares(
     metric: str, generated: Features, reference: Features, directions: int, seed: int
 ) -> NDArray[np.float64]:
@@ -150,62 +141,6 @@ def sliced_squares(
         ("sliced squares", reference, directions, seed),
         lambda: projected_squares(generated, reference, unit_directions(directions, generated.d, seed)),
     )
-
-
-def projected_squares(generated: Features, reference: Features, directions: Tensor) -> NDArray[np.float64]:
-    """Compute the squared W2 on given lines, of all samples and without each jackknife group.
-
-    Parameters
-    ----------
-    generated, reference : Features
-        (n, d), (m, d).
-    directions : (L, d) float64 tensor
-        Unit vectors.
-
-    Returns
-    -------
-    (1 + groups, L) float64 array
-    """
-    x, y = generated.values, reference.values
-    keeps = [
-        tuple(torch.from_numpy(keep).to(x.device) for keep in kept) for kept in deletions(generated.n, reference.n)
-    ]
-    # A common offset would cost digits in the products, and moves no distance.
-    centre = y.mean(dim=0)
-    x, y, directions = x - centre, y - centre, directions.to(x.device)
-    # One table from the start: small ones that are kept between large ones that come and go tear memory apart.
-    found = torch.empty((1 + len(keeps), len(directions)), dtype=x.dtype, device=x.device)
-    for rows in row_blocks(len(directions), 8 * (len(x) + len(y))):
-        (ours, our_order), (theirs, their_order) = ((directions[rows] @ z.T).sort(dim=1) for z in (x, y))
-        found[0, rows] = sorted_to_squares(ours, theirs)
-        for row, (keep_x, keep_y) in enumerate(keeps, 1):
-            part = (_kept(ours, our_order, keep_x), _kept(theirs, their_order, keep_y))
-            found[row, rows] = sorted_to_squares(*part)
-    squares_of_lines: NDArray[np.float64] = found.cpu().numpy()
-    return squares_of_lines
-
-
-def _kept(values: Tensor, order: Tensor, keep: Tensor) -> Tensor:
-    """Leave samples out of sorted projections (lines, n), by their number in the unsorted ones."""
-    return values[keep[order]].reshape(len(values), -1)
-
-
-def sorted_to_squares(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Integrate the squared difference of the quantile functions of sorted samples (L, n) and (L, m): (L,)."""
-    if ours.shape[1] == theirs.shape[1]:
-        return (ours - theirs).square().mean(dim=1)
-    i, j, weights = matched_ranks(ours.shape[1], theirs.shape[1])
-    gaps = ours[:, i.to(ours.device)] - theirs[:, j.to(ours.device)]
-    return gaps.square() @ weights.to(ours.device)
-
-
-def matched_ranks(n: int, m: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Match the ranks of n and of m equal weights on a line: which of either, and how much, (n + m - gcd(n, m),)."""
-    # In units of 1/(n m) the ends of the weights are integers, and nothing is rounded.
-    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
-    starts = np.concatenate([[0], ends[:-1]])
-    weights = (ends - starts) / (n * m)
-    return torch.from_numpy(starts // m), torch.from_numpy(starts // n), torch.from_numpy(weights)
 
 
 def squares_to_estimate(squares: NDArray[np.float64], sizes: tuple[int, int], *, power: int = 2) -> Estimate:

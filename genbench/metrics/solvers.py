@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import warnings
 from typing import Literal, NamedTuple
@@ -17,7 +18,14 @@ MIN_GAP = -1e-10
 SIMPLEX_DIMENSIONS = 4
 """Up to here the network simplex is the faster solver, above it the assignment solvers are."""
 
-Solver = Literal["simplex", "assignment"]
+AUCTION_SAMPLES = 500
+"""Up to here the others are done before the auction's machine code is loaded."""
+
+PLAIN_SAMPLES = 4000
+"""The same for plain distances in few dimensions, of which the simplex makes the twenty replicates sooner."""
+
+Choice = Literal["auto", "simplex", "assignment", "auction"]
+Solver = Literal["simplex", "assignment", "auction"]
 
 
 class Transport(NamedTuple):
@@ -33,25 +41,39 @@ class Transport(NamedTuple):
     gap: float
 
 
-def choose_solver(metric: str, solver: Literal["auto", "simplex", "assignment"], n: int, m: int, d: int) -> Solver:
+def choose_solver(metric: str, solver: Choice, n: int, m: int, d: int) -> Solver:
     """Choose the faster exact solver for n x m costs of d-dimensional samples, unless the caller has.
 
     Raises
     ------
     UsageError
-        If an assignment is asked for of sets of unequal size.
+        If an assignment or an auction is asked for of sets of unequal size, or an auction without numba.
     """
-    if solver == "assignment" and n != m:
+    if solver in ("assignment", "auction") and n != m:
         raise UsageError(
-            f"{metric}: equal sizes expected for solver 'assignment', got {n} and {m}; use 'auto' or 'simplex'."
+            f"{metric}: equal sizes expected for solver '{solver}', got {n} and {m}; use 'auto' or 'simplex'."
         )
-    if solver == "auto":
-        return "simplex" if n != m or d <= SIMPLEX_DIMENSIONS else "assignment"
-    return solver
+    if solver == "auction" and not auction_available():
+        raise UsageError(f"{metric}: numba expected for solver 'auction', it is not installed; pip install numba.")
+    if solver != "auto":
+        return solver
+    least = PLAIN_SAMPLES if metric == "w1" and d <= SIMPLEX_DIMENSIONS else AUCTION_SAMPLES
+    if n == m > least and auction_available():
+        return "auction"
+    return "simplex" if n != m or d <= SIMPLEX_DIMENSIONS else "assignment"
+
+
+def auction_available() -> bool:
+    """Return whether numba, which compiles the auction, is installed."""
+    return importlib.util.find_spec("numba") is not None
 
 
 def cost_to_transport(
-    cost: Array, *, solver: Solver = "simplex", max_iterations: int = MAX_ITERATIONS, scale: float = 0.0
+    cost: Array,
+    *,
+    solver: Literal["simplex", "assignment"] = "simplex",
+    max_iterations: int = MAX_ITERATIONS,
+    scale: float = 0.0,
 ) -> Transport:
     """Solve and certify the transport problem between uniform weights.
 
@@ -85,17 +107,26 @@ def cost_to_transport(
     """
     if not np.isfinite(cost).all() or cost.min() < 0:
         raise SampleError("transport: finite costs >= 0 expected, got NaN, infinity or a negative cost.")
-    n, m = cost.shape
     total, u, v = _assignment(cost) if solver == "assignment" else _simplex(cost, max_iterations)
     v = v + np.minimum(least_in_columns(cost, -u) - v, 0.0)
-    scale = max(scale, gap_scale(total, cost))
+    return Transport(total, u, v, check_gap(total, u, v, max(scale, gap_scale(total, cost))))
+
+
+def check_gap(total: float, u: Array, v: Array, scale: float) -> float:
+    """Return how far the total of feasible prices is below a mean cost, relative to ``scale``.
+
+    Raises
+    ------
+    ConvergenceError
+        If that proves nothing: a gap not in (`MIN_GAP`, `MAX_GAP`).
+    """
     gap = (total - float(u.mean() + v.mean())) / scale if scale > 0 else 0.0
     if not MIN_GAP < gap < MAX_GAP:
         raise ConvergenceError(
-            f"transport: a relative duality gap in ({MIN_GAP}, {MAX_GAP}) expected, got {gap:.3g} on {n} x {m} costs; "
-            "scale the features to similar sizes, or pass a smaller n."
+            f"transport: a relative duality gap in ({MIN_GAP}, {MAX_GAP}) expected, got {gap:.3g} on {len(u)} x "
+            f"{len(v)} costs; scale the features to similar sizes, or pass a smaller n."
         )
-    return Transport(total, u, v, gap)
+    return gap
 
 
 def gap_scale(total: float, cost: Array) -> float:

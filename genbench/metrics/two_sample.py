@@ -72,8 +72,8 @@ def knn_two_sample(*, generated: Any, reference: Any, k: int = K) -> Estimate:
         )
     priority = blind_priority(torch.cat([generated.values, reference.values]))
     sides = [
-        [neighbours_within(generated, k), neighbours_among(generated, reference, k)],
-        [neighbours_among(reference, generated, k), neighbours_within(reference, k)],
+        [neighbours_within(generated, k + 1), neighbours_among(generated, reference, k + 1)],
+        [neighbours_among(reference, generated, k + 1), neighbours_within(reference, k + 1)],
     ]
     targets = torch.cat([blind_neighbours(lists, k, priority)[1] for lists in sides]).cpu().numpy().ravel()
     sources = np.repeat(np.arange(n + m), k)

@@ -5,8 +5,8 @@ import torch
 from genbench.errors import SampleError
 from genbench.metrics import max_sliced
 from genbench.metrics.features import Features
+from genbench.metrics.lines import matched_ranks, projected_squares, unit_directions
 from genbench.metrics.max_sliced import max_sliced_w2, widest_line
-from genbench.metrics.sliced import matched_ranks, projected_squares, unit_directions
 from genbench.metrics.transport import wasserstein
 
 

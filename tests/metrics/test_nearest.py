@@ -7,7 +7,8 @@ import torch
 
 from genbench.metrics.distances import pairwise_distances
 from genbench.metrics.features import Features
-from genbench.metrics.nearest import NeighbourLists, lists_among, lists_within, neighbours_among, neighbours_within
+from genbench.metrics.nearest import lists_among, lists_within, neighbours_among, neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
 from tests.metrics.hard_points import HARD, points
 
 
@@ -69,18 +70,18 @@ def test_lists_are_those_of_the_exact_form(kind):
 
 
 def test_only_points_with_many_near_equals_are_measured_against_all(monkeypatch):
-    """30 copies of one point cannot be told apart by 7 + 8 candidates; the other 90 rows need no second look."""
-    x = torch.cat([points(90, 24), torch.ones(30, 24, dtype=torch.float64) * 9])
+    """30 points so near each other that products cannot tell them apart; the other 90 rows need no second look."""
+    x = torch.cat([points(90, 24), 9 + 1e-8 * points(30, 24, seed=1)])
     looked = []
     original = NeighbourLists.to_others
     monkeypatch.setattr(NeighbourLists, "to_others", lambda self, rows: looked.extend(rows) or original(self, rows))
     lists = lists_within(x, 7)
+    assert (lists.distances == pairwise_distances(x, x).fill_diagonal_(torch.inf).sort(dim=1).values[:, :7]).all()
     assert sorted(int(row) for row in looked) == list(range(90, 120))
-    assert (lists.distances[90:] == 0).all()
 
 
 def test_lists_are_shared_between_depths():
-    a = Features(points(60))
+    a = Features(points(60, 24))
     assert neighbours_within(a, 3) is neighbours_within(a, 20)
     assert neighbours_within(a, 50).distances.shape == (60, 50)
 
@@ -106,7 +107,7 @@ def test_a_set_in_blocks_is_listed_as_in_one(kind, monkeypatch):
 
 
 def test_both_directions_are_remembered_from_either():
-    a, b = Features(points(60)), Features(points(70, seed=1))
+    a, b = Features(points(60, 24)), Features(points(70, 24, seed=1))
     forward, backward = neighbours_among(a, b, 3), neighbours_among(b, a, 3)
     assert forward is neighbours_among(a, b, 20)
     assert backward is neighbours_among(b, a, 20)

@@ -5,14 +5,8 @@ import torch
 
 from genbench.errors import SampleError, UsageError
 from genbench.metrics.features import Features
-from genbench.metrics.sliced import (
-    matched_ranks,
-    mind,
-    projected_squares,
-    sliced_squares,
-    sliced_w2,
-    unit_directions,
-)
+from genbench.metrics.lines import matched_ranks, projected_squares, select, sort_rows, unit_directions
+from genbench.metrics.sliced import mind, sliced_squares, sliced_w2
 from genbench.metrics.transport import wasserstein
 from genbench.stats.jackknife import deletions
 
@@ -107,6 +101,32 @@ def test_replicates_are_the_distances_without_each_group(m):
     for group, (ours, theirs) in enumerate(deletions(100, m)):
         part = projected_squares(Features(a[ours]), Features(b[theirs]), lines)[0]
         assert found[1 + group] == pytest.approx(part, rel=1e-9)
+
+
+def test_squares_of_all_samples_are_the_first_row_with_or_without_replicates():
+    a, b, lines = Features(normal(60, 3, 1)), Features(normal(50, 3, 2)), unit_directions(7, 3, 0)
+    alone = projected_squares(a, b, lines, replicates=False)
+    assert alone.shape == (1, 7)
+    assert (alone[0] == projected_squares(a, b, lines)[0]).all()
+
+
+def test_labels_move_with_the_numbers_they_are_sorted_with():
+    values, labels = torch.from_numpy(normal(3, 40)), torch.arange(40, dtype=torch.uint8)
+    ordered, moved = sort_rows(values, labels)
+    assert (ordered == values.sort(dim=1).values).all()
+    assert (values.gather(1, moved.long()) == ordered).all()
+    kept = select(ordered, moved % 4 != 1)
+    assert kept.shape == (3, 30)
+    assert (kept[2] == ordered[2][moved[2] % 4 != 1]).all()
+
+
+def test_equal_projections_of_several_groups_leave_the_replicates_what_they_are():
+    """Sorting may put equal numbers in any order; without a group, the same numbers are left."""
+    a, b = normal(100, 2, 1).round(), normal(100, 2, 2).round()
+    line = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    found = projected_squares(Features(a), Features(b), line)[1:, 0]
+    direct = [((np.sort(a[i, 0]) - np.sort(b[j, 0])) ** 2).mean() for i, j in deletions(100, 100)]
+    assert found == pytest.approx(direct, rel=1e-12)
 
 
 def test_blocks_of_directions_change_nothing(monkeypatch):

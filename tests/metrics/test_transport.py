@@ -160,7 +160,7 @@ def test_larger_problem_is_subsampled_where_that_is_asked_for():
     assert "n_solved" not in wasserstein(generated=a, reference=b, p=2, on_budget="subsample").extra
 
 
-@pytest.mark.parametrize("solver", ["simplex", "assignment"])
+@pytest.mark.parametrize("solver", ["simplex", "assignment", "auction"])
 def test_solvers_give_one_estimate_and_are_named_in_it(solver):
     a, b = normal(80, 6, 1), normal(80, 6, 2) + 0.3
     auto, named = (wasserstein(generated=a, reference=b, p=2, solver=choice) for choice in ("auto", solver))
@@ -170,7 +170,7 @@ def test_solvers_give_one_estimate_and_are_named_in_it(solver):
 
 
 def test_options_that_do_not_exist_are_refused():
-    with pytest.raises(UsageError, match=r"w2: solver must be one of auto, simplex, assignment, got 'fast'"):
+    with pytest.raises(UsageError, match=r"w2: solver must be one of auto, simplex, assignment, auction, got 'fast'"):
         wasserstein(generated=normal(9, 2), reference=normal(9, 2), p=2, solver="fast")
     with pytest.raises(UsageError, match=r"w2: on_budget must be one of error, subsample"):
         wasserstein(generated=normal(9, 2), reference=normal(9, 2), p=2, on_budget="guess")

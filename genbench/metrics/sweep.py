@@ -1,0 +1,144 @@
+"""One pass over the pairs of samples, which serves all that want to know something of them.
+
+Whoever needs the pairs of a set, or of two, says what it wants by a `Want`. The first that asks starts the pass; what
+others have announced by then is found in the same pass, so that no product is computed twice, and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor
+
+from genbench.metrics.distances import SquaredDistances, row_blocks
+from genbench.metrics.features import Features
+from genbench.metrics.screening import SingleSquares
+
+SINGLE = 2**31
+"""Multiplications in the distances of two sets from which on single precision proposes neighbours."""
+
+Screen = SquaredDistances | SingleSquares
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """What gathers the answer to a `Want` from the blocks as they come."""
+
+    needs_products: bool
+    """Whether it reads inner products, which are float64, or squared distances."""
+
+    def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
+        """Take in the pairs of some rows: within a set with those from the first of them on, else with all others.
+
+        Squared distances may be overwritten on the diagonal, products not at all.
+        """
+
+    def result(self, screen: Screen) -> tuple[Any, Any]:
+        """Return what was found, from the points' side and from the others': the same twice within one set."""
+
+
+class Want(Protocol):
+    """Something to be known of pairs; hashable and equal to its like, so that it can be remembered."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the answer for two sets holds both that from the first's side and that from the second's."""
+
+    def reader(self, points: Tensor, others: Tensor) -> Reader:
+        """Make a reader of the pairs of points (n, d) and others (m, d); the same tensor twice for one set."""
+
+    def __hash__(self) -> int: ...
+
+
+def announce(want: Want, features: Features, others: Features | None = None) -> None:
+    """Say that something will be asked of the pairs of a set, or of two; at no cost, and without obligation."""
+    announced: dict[Want, None] = features.remember(_ANNOUNCED, dict, beside=others)
+    announced.setdefault(want)
+
+
+_ANNOUNCED = "announced wants"
+
+
+def swept_within(features: Features, want: Want) -> Any:
+    """Answer a want about one set, and with it all that were announced; remembered."""
+    if (known := features.recall(("within", want))) is None:
+        wants = _open(want, features.recall(_ANNOUNCED), "within", features, None)
+        for each, found in zip(wants, sweep(features.values, features.values, wants), strict=True):
+            features.remember(("within", each), partial(_same, found[0]))
+        known = features.recall(("within", want))
+    return known
+
+
+def swept_among(features: Features, others: Features, want: Want) -> tuple[Any, Any]:
+    """Answer a want about two sets, from the first's side and from the second's, and all announced; remembered."""
+    key = ("among", want)
+    if want.mirrors and features is not others and features.recall(key, beside=others) is None:
+        reverse = others.recall(_ANNOUNCED, beside=features) or {}
+        if want in reverse or others.recall(key, beside=features) is not None:
+            return swept_among(others, features, want)[::-1]
+    if (known := features.recall(key, beside=others)) is None:
+        wants = _open(want, features.recall(_ANNOUNCED, beside=others), "among", features, others)
+        # A set beside itself is two sets with equal rows: a view makes it another tensor.
+        values = others.values if others is not features else others.values[:]
+        for each, found in zip(wants, sweep(features.values, values, wants), strict=True):
+            features.remember(("among", each), partial(_same, found), beside=others)
+        known = features.recall(key, beside=others)
+    assert known is not None
+    forward, backward = known
+    return forward, backward
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _open(
+    want: Want, announced: Iterable[Want] | None, kind: str, features: Features, others: Features | None
+) -> list[Want]:
+    """Return the want and those announced that are not answered yet."""
+    wants = dict.fromkeys([want, *(announced or ())])
+    return [each for each in wants if features.recall((kind, each), beside=others) is None]
+
+
+def screen_of(points: Tensor, others: Tensor) -> Screen:
+    """Choose what proposes neighbours: single precision where the sets are large, on the CPU."""
+    large = len(points) * others.numel() >= SINGLE and points.device.type == "cpu"
+    return SingleSquares(points, others) if large else SquaredDistances(points, others)
+
+
+def sweep(points: Tensor, others: Tensor, wants: Sequence[Want]) -> list[tuple[Any, Any]]:
+    """Show all blocks of pairs to the readers of all wants, and return what these found.
+
+    Parameters
+    ----------
+    points, others : (n, d), (m, d) float64 tensors
+        The same tensor for the pairs within one set.
+    wants : sequence of Want
+
+    Returns
+    -------
+    list of tuples
+        For each want what was found from the points' side and from the others'.
+
+    Notes
+    -----
+    O(n m d) operations as matrix products, half of them within one set: every pair is computed once, but for those in
+    the leading square of each block. Memory: one block, one centred copy of the others, and what the readers gather.
+    """
+    readers = [want.reader(points, others) for want in wants]
+    of_products = [reader for reader in readers if reader.needs_products]
+    of_squares = [reader for reader in readers if not reader.needs_products]
+    exact = SquaredDistances(points, others) if of_products else None
+    screen = exact or screen_of(points, others)
+    for rows in row_blocks(len(points), len(others)):
+        first = rows.start if points is others else 0
+        block = screen.block(rows, first) if exact is None else exact.products(rows, first)
+        for reader in of_products:
+            reader.read(screen, rows, block)
+        if exact is not None and of_squares:
+            exact.squares(block, rows, first)
+        for reader in of_squares:
+            reader.read(screen, rows, block)
+    return [reader.result(screen) for reader in readers]
