@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from genbench.records import Estimate, Run, Score
 from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
 from genbench.spaces import Keep, Seen, Source, Space, Spaces
+from genbench.stats.jackknife import values_alone
 from genbench.timing import collect, measure
 
 if TYPE_CHECKING:
@@ -322,10 +323,8 @@ class Evaluator:
 
     def _announce(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int) -> None:
         """Say what a metric will ask of pairs of samples: the first pass over these then serves all that were said."""
-        try:
+        with suppress(SampleError):  # the metric will say so itself
             announce_metric(self.metrics[spec.key], spec.options, self._given(spec, generated, split, rows, seed=0))
-        except SampleError:
-            pass  # the metric will say so itself
 
     def _given(
         self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
@@ -383,7 +382,8 @@ class Evaluator:
                 player = "spare"
             try:
                 played = self.spaces.real(_space(spec), player, self._keep(_space(spec), n))
-                self._nulls[key] = self._estimate(spec, played, split, rows, seed=0).value
+                with values_alone():
+                    self._nulls[key] = self._estimate(spec, played, split, rows, seed=0).value
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None
         return self._nulls[key]

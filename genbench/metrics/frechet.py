@@ -17,7 +17,7 @@ from genbench.metrics.gaussian_fit import factors_to_fd as factors_to_fd
 from genbench.metrics.metric import Metric
 from genbench.metrics.moments import GroupedMoments, Summary, feature_moments
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, debias, group_count, jackknife_estimate, too_few
+from genbench.stats.jackknife import LEVEL, are_values_alone, debias, group_count, jackknife_estimate, too_few
 
 MIN_RATIO = 1.5
 """Samples per dimension below which the jackknife no longer removes the bias (at 1.0, d = 128, it leaves 7%)."""
@@ -95,6 +95,8 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
             "rank_reference": float(_rank(theirs, reference)),
         },
     )
+    if are_values_alone():
+        return plain
     if mode == "jackknife":
         return _jackknifed(plain, generated, reference, groups, try_eigenvalues=found.by_eigenvalues)
     if not (isinstance(generated, Features) and isinstance(reference, Features)):

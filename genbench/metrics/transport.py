@@ -29,7 +29,15 @@ from genbench.metrics.solvers import (
 )
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.jackknife import LEVEL, deletions, group_count, half_width, standard_error, too_few
+from genbench.stats.jackknife import (
+    LEVEL,
+    are_values_alone,
+    deletions,
+    group_count,
+    half_width,
+    standard_error,
+    too_few,
+)
 
 
 def wasserstein(
@@ -125,7 +133,7 @@ def wasserstein(
     value = plan.cost ** (1 / p)
     extra["duality_gap"] = plan.gap
     notes.append(f"solver: {_solver_in_words(chosen)}")
-    if not group_count(*sizes):
+    if are_values_alone() or not group_count(*sizes):
         return Estimate(value=value, extra=extra, notes=(*notes, too_few(*sizes)))
     low, centre, high = centred
     error, width = standard_error(powers), half_width(powers)
@@ -209,7 +217,7 @@ def _solved(
 ) -> tuple[Transport, list[float], tuple[float, float, float]]:
     """Return the transport, its costs without each group, and the centred differences; few samples: the first only."""
     sizes = (len(x), len(y))
-    enough = group_count(*sizes)
+    enough = group_count(*sizes) and not are_values_alone()
     half = min(sizes) // 2
     half_solver = choose_solver(metric, solver, half, half, x.shape[1])
     if chosen == "auction":

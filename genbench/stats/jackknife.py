@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,27 @@ from genbench.records import Estimate
 GROUPS = 20
 MIN_GROUPS = 5
 LEVEL = 0.95
+
+
+_ALONE: ContextVar[bool] = ContextVar("_ALONE", default=False)
+
+
+@contextmanager
+def values_alone() -> Iterator[None]:
+    """Let costly metrics leave out their intervals in this block, whose values are all that is read.
+
+    A metric may heed it by asking `are_values_alone`; its value is the same, to the last bit.
+    """
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def are_values_alone() -> bool:
+    """Whether nobody is going to read an interval."""
+    return _ALONE.get()
 
 
 def group_labels(n: int, groups: int = GROUPS) -> NDArray[np.int64]:
