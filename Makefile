@@ -22,7 +22,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 perf: $(READY)
-	$(BIN)/python -m tests.performance
+	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS) -e ".[perf]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.performance --out results
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

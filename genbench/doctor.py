@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from genbench._version import __version__
 from genbench.atomic import check_writable, default_cache_folder
-from genbench.errors import EXIT_ENVIRONMENT, EXIT_OK
+from genbench.errors import EXIT_ENVIRONMENT, EXIT_OK, UsageError
 
 # Distribution name and the module that proves that it works.
 _PACKAGES = {
@@ -42,6 +42,37 @@ def diagnose() -> tuple[list[str], int]:
     lines += [_guarded(check) for check in (_devices, _plugins, _weights, _cache)]
     broken = any(line.startswith("FAIL") for line in lines)
     lines.append("something is missing; see FAIL above" if broken else "all is well")
+    return lines, EXIT_ENVIRONMENT if broken else EXIT_OK
+
+
+def diagnose_ranks() -> tuple[list[str], int]:
+    """Check that the processes that torchrun started can work together, before hours are spent; result as `diagnose`.
+
+    Versions must be the same, the clocks close, every rank must have a device of its own, and rows must reach rank 0.
+
+    Raises
+    ------
+    UsageError
+        If this is the only process.
+    SetupError
+        If a rank is lost meanwhile.
+    """
+    from genbench.distributed.leading import team
+
+    mine = team()
+    if mine is None:
+        raise UsageError(
+            "doctor: several processes expected with --distributed, got one; start it as the evaluation will be: "
+            "torchrun --nproc-per-node N -m genbench doctor --distributed."
+        )
+    from genbench.distributed.health import examine, handlers
+
+    mine.join()
+    if not mine.main:
+        mine.serve(handlers(mine))
+    lines = examine(mine)
+    broken = any(line.startswith("FAIL") for line in lines)
+    lines.append("the ranks cannot work together; see FAIL above" if broken else "all is well")
     return lines, EXIT_ENVIRONMENT if broken else EXIT_OK
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,30 +18,25 @@ from torch import Tensor
 
 from genbench.cache import FeatureCache
 from genbench.data import load_dataset
-from genbench.data.sizes import even_order, with_fewer
+from genbench.data.sizes import with_fewer
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, protocol_hash
 from genbench.devices import one_thread, resolve_device
 from genbench.errors import ConvergenceError, SampleError
 from genbench.estimation import as_score, compute_estimate
-from genbench.metrics.demand import announce_metric
-from genbench.metrics.features import Features
-from genbench.metrics.frechet import fd_groups
-from genbench.metrics.moments import MomentSums, Statistics
+from genbench.inputs import Inputs, space_of
+from genbench.metrics.moments import Statistics
 from genbench.protocols import Sampler
 from genbench.provenance import provenance
 from genbench.randomness import derive_seed
 from genbench.records import Estimate, Run, Score
 from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
-from genbench.spaces import Keep, Seen, Source, Space, Spaces
+from genbench.spaces import Seen, Source, Space, Spaces
 from genbench.stats.jackknife import values_alone
 from genbench.timing import collect, measure
 
 if TYPE_CHECKING:
     from genbench.distributed.rows import Share
-
-HELD = 2**28
-"""Bytes of features that are held even where their sums would do."""
 
 SMALL = 10**9
 """Multiplications in the distances of two sets below which metrics compute in one thread."""
@@ -114,6 +109,7 @@ class Evaluator:
             )
             for spec in benchmark.metrics
         }
+        self.inputs = Inputs(benchmark, self.dataset, self.spaces, self.metrics, splits, statistics)
         self._nulls: dict[tuple[str, Split | None, int], float | None] = {}
 
     @cached_property
@@ -212,7 +208,10 @@ class Evaluator:
         share, they are this process's, and what is kept is of all processes'; see `genbench.spaces.Spaces.see`.
         """
         specs = self._specs(only)
-        keep = {space: self._keep(space, n or self._n(specs, space)) for space in dict.fromkeys(map(_space, specs))}
+        keep = {
+            space: self.inputs.keep(space, n or self.inputs.most(specs, space))
+            for space in dict.fromkeys(map(space_of, specs))
+        }
         return self.spaces.see([samples] if isinstance(samples, Tensor) else samples, keep, share)
 
     def _specs(self, only: Iterable[str] | None) -> list[MetricSpec]:
@@ -226,14 +225,14 @@ class Evaluator:
         scores: list[Score] = []
         specs = list(specs)
         for spec in specs:
-            for split, rows in self._sides(spec):
-                self._announce(spec, generated[_space(spec)], split, rows)
+            for split, rows in self.inputs.sides(spec):
+                self.inputs.announce(spec, generated[space_of(spec)], split, rows, seed=seed)
         for spec in specs:
-            n, width = spec.n or self.benchmark.n, self.spaces.width(_space(spec))
+            n, width = spec.n or self.benchmark.n, self.spaces.width(space_of(spec))
             with one_thread(where=n * n * width < SMALL):
                 scores += [
-                    self._score(spec, generated[_space(spec)], split, rows, seed=seed)
-                    for split, rows in self._sides(spec)
+                    self._score(spec, generated[space_of(spec)], split, rows, seed=seed)
+                    for split, rows in self.inputs.sides(spec)
                 ]
         return tuple(scores)
 
@@ -247,54 +246,10 @@ class Evaluator:
         """
         found = []
         for spec in specs:
-            split, rows = next(side for side in self._sides(spec) if side[0] != "train")
-            with one_thread(where=n * rows * self.spaces.width(_space(spec)) < SMALL):
-                found.append(self._score(spec, generated[_space(spec)], split, rows, seed=seed, drawn=n))
+            split, rows = next(side for side in self.inputs.sides(spec) if side[0] != "train")
+            with one_thread(where=n * rows * self.spaces.width(space_of(spec)) < SMALL):
+                found.append(self._score(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=n))
         return tuple(found)
-
-    def _sides(self, spec: MetricSpec) -> list[tuple[Split | None, int]]:
-        """Return what a metric is scored against: which split, and how many rows of it.
-
-        A training split with fewer than n rows cannot be compared with as the held-out one is. Then the metric is
-        scored against n held-out rows, as at every size of the training split; and once more, under a label that says
-        so, against as many rows of both splits as there are, for the gap between them.
-        """
-        n = spec.n or self.benchmark.n
-        rows = self._n_reference(n)
-        if "reference" not in self.metrics[spec.key].needs:
-            return [(None, n)]
-        if self.splits != SPLITS or rows == n:
-            return [(split, rows) for split in self.splits]
-        return [("test", n), *((split, rows) for split in SPLITS)]
-
-    def _labelled(self, spec: MetricSpec, split: Split | None, rows: int) -> MetricSpec:
-        """Return the spec under the name of its score: ``fd``, or ``fd:rows=64`` against that many rows of n."""
-        if split is None or self.splits != SPLITS or rows == (spec.n or self.benchmark.n):
-            return spec
-        return replace(spec, label=f"{spec.label}{':' if spec.label == spec.metric else ','}rows={rows}")
-
-    def _n(self, specs: Iterable[MetricSpec], space: Space) -> int:
-        """How many samples the metrics of a space read."""
-        return max(spec.n or self.benchmark.n for spec in specs if _space(spec) == space)
-
-    def _keep(self, space: Space, n: int) -> Keep:
-        """Decide what must be held of a layer: features, or sums where those serve all its metrics and are smaller."""
-        width = self.spaces.width(space)
-        specs = [spec for spec in self.benchmark.metrics if _space(spec) == space]
-        served = all(self.metrics[s.key].needs_moments_alone(s.options) and s.n in (None, n) for s in specs)
-        groups = fd_groups(n, self._n_reference(n), width)
-        if served and 8 * n * width > HELD and min(n, self._n_reference(n)) > (groups + 1) * width:
-            return Keep(n, groups)
-        return Keep(n)
-
-    def _n_reference(self, n: int) -> int:
-        """How many real samples of a split n generated ones are scored against.
-
-        As many, if both splits have them; all where there is no benchmark.
-        """
-        if self.statistics is not None:
-            return self.statistics.n
-        return min(n, len(self.dataset.train)) if self.splits == SPLITS else len(self.dataset.train)
 
     def _score(
         self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
@@ -310,7 +265,7 @@ class Evaluator:
         except (SampleError, ConvergenceError) as error:
             failure = str(error)
         extractor = self.spaces.extractors[spec.extractor]
-        named, n_reference = self._labelled(spec, split, rows), None if split is None else rows
+        named, n_reference = self.inputs.labelled(spec, split, rows), None if split is None else rows
         metric = self.metrics[spec.key]
         return as_score(named, metric, extractor, estimate, failure, split=split, n=n, n_reference=n_reference)
 
@@ -318,52 +273,8 @@ class Evaluator:
         self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
     ) -> Estimate:
         """Compute a metric from what it names, and nothing else."""
-        given = self._given(spec, generated, split, rows, seed=seed, drawn=drawn)
+        given = self.inputs.given(spec, generated, split, rows, seed=seed, drawn=drawn)
         return compute_estimate(self.metrics[spec.key], spec.options, given, seed=seed)
-
-    def _announce(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int) -> None:
-        """Say what a metric will ask of pairs of samples: the first pass over these then serves all that were said."""
-        with suppress(SampleError):  # the metric will say so itself
-            announce_metric(self.metrics[spec.key], spec.options, self._given(spec, generated, split, rows, seed=0))
-
-    def _given(
-        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
-    ) -> dict[str, Any]:
-        """Return what a metric names.
-
-        One that names both splits gets n rows of either, or all there are: the label test is exact for unlike sizes,
-        and finds an overfitted GAN sooner with all held-out rows than with as few as a small training split has.
-        """
-        metric, n = self.metrics[spec.key], spec.n or self.benchmark.n
-
-        def real(side: Split) -> Seen | Statistics:
-            if self.statistics is not None:
-                return self.statistics
-            if side == "test" and rows < min(n, len(self.dataset.test)) and isinstance(generated, Features):
-                everything = self.spaces.real(_space(spec), side, Keep(n))
-                assert isinstance(everything, Features)
-                return everything.select(self._drawn_as_train(n, rows))
-            groups = generated.groups if isinstance(generated, MomentSums) else None
-            return self.spaces.real(_space(spec), side, Keep(min(rows, len(self.dataset.split(side))), groups))
-
-        some = generated.head(drawn or n) if isinstance(generated, Features) else generated
-        given: dict[str, Any] = {"generated": some}
-        for need in metric.needs - {"generated"}:
-            if need == "reference":
-                given[need] = real(split or "test")
-            elif need in SPLITS:
-                given[need] = real(need)
-            else:
-                given[need] = derive_seed(seed, "metrics") if need == "rng" else getattr(self.dataset, need)
-        return given
-
-    def _drawn_as_train(self, n: int, rows: int) -> NDArray[np.bool_]:
-        """Choose as many of n held-out rows as a small training split has, with its classes' shares, (n,)."""
-        labels = self.dataset.test_labels
-        known = np.zeros(n, dtype=np.int64) if labels is None else labels[self.spaces.real_rows("test", n)]
-        chosen = np.zeros(n, dtype=bool)
-        chosen[even_order(known)[:rows]] = True
-        return chosen
 
     def _null(self, spec: MetricSpec, split: Split | None, rows: int) -> float | None:
         """What a perfect generator scores at this n: one split's real data played as generated, against the other's.
@@ -381,13 +292,9 @@ class Evaluator:
             if len(self.dataset.split(player)) < n:
                 player = "spare"
             try:
-                played = self.spaces.real(_space(spec), player, self._keep(_space(spec), n))
+                played = self.spaces.real(space_of(spec), player, self.inputs.keep(space_of(spec), n))
                 with values_alone():
                     self._nulls[key] = self._estimate(spec, played, split, rows, seed=0).value
             except (SampleError, ConvergenceError):
                 self._nulls[key] = None
         return self._nulls[key]
-
-
-def _space(spec: MetricSpec) -> Space:
-    return spec.extractor, spec.layer

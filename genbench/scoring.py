@@ -10,6 +10,7 @@ from typing import Any
 from genbench.cache import FeatureCache
 from genbench.classes import class_scores
 from genbench.definitions import Benchmark
+from genbench.distributed.leading import led
 from genbench.likelihoods import likelihood_scores
 from genbench.records import Run
 from genbench.sources import open_source
@@ -93,6 +94,9 @@ def score(
     -----
     Where a benchmark's data were standardized, samples are taken to be in the source's units, and standardized too.
 
+    Under torchrun every process calls this with the same arguments: they share sampling and extraction, the first one
+    computes the metrics, and all get its record.
+
     Raises
     ------
     UsageError
@@ -112,33 +116,37 @@ def score(
     >>> next(s for s in run.scores if s.key == "fd@digits-cnn.pool").estimate.value > 50
     True
     """
-    start = time.perf_counter()
-    source = open_source(
-        sampler,
-        benchmark,
-        reference=reference,
-        held_out=held_out,
-        reference_n=reference_n,
-        metrics=metrics,
-        extractor=extractor,
-        extractors=extractors or {},
-        data=data or {},
-        download=download,
-        features=features,
-        n=n,
-        machine={"device": device, "cache": cache, "batch_size": batch_size},
-        declared={**declared, "name": name, "device": device},
-    )
-    evaluator, found = source.evaluator, source.sampler
-    more: dict[str, Any] = {}
-    with evaluator.profile(wanted=profile) as seconds:
-        try:
-            seen = source.see(seed=seed)
-        finally:
-            source.close()
-        scores = evaluator.score_seen(seen, source.specs, seed=seed)
-        if source.space is None:
-            more["by_class"] = class_scores(evaluator, found, seen, seed=seed)
-            more["likelihood"] = likelihood_scores(evaluator, found, seed=seed)
-    more["profile"] = rounded(seconds)
-    return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, **more)
+
+    def scored() -> Run:
+        start = time.perf_counter()
+        source = open_source(
+            sampler,
+            benchmark,
+            reference=reference,
+            held_out=held_out,
+            reference_n=reference_n,
+            metrics=metrics,
+            extractor=extractor,
+            extractors=extractors or {},
+            data=data or {},
+            download=download,
+            features=features,
+            n=n,
+            machine={"device": device, "cache": cache, "batch_size": batch_size},
+            declared={**declared, "name": name, "device": device},
+        )
+        evaluator, found = source.evaluator, source.sampler
+        more: dict[str, Any] = {}
+        with evaluator.profile(wanted=profile) as seconds:
+            try:
+                seen = source.see(seed=seed)
+            finally:
+                source.close()
+            scores = evaluator.score_seen(seen, source.specs, seed=seed)
+            if source.space is None:
+                more["by_class"] = class_scores(evaluator, found, seen, seed=seed)
+                more["likelihood"] = likelihood_scores(evaluator, found, seed=seed)
+        more["profile"] = rounded(seconds)
+        return evaluator.record(name or found.name, scores, seconds=time.perf_counter() - start, **more)
+
+    return led(scored, pack=Run.to_json, unpack=Run.from_json)

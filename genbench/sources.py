@@ -12,6 +12,7 @@ import numpy as np
 
 from genbench.benchmarks import load_benchmark, with_metrics, with_options
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec
+from genbench.distributed.sharing import shared
 from genbench.errors import UsageError
 from genbench.evaluate import Evaluator
 from genbench.files.limits import LIMITS
@@ -30,7 +31,7 @@ from genbench.references import (
 )
 from genbench.registry import unknown_name
 from genbench.requirements import with_download
-from genbench.sampling.blocks import FiniteSampler, draw_samples
+from genbench.sampling.blocks import BLOCK, FiniteSampler, draw_samples
 from genbench.sampling.standardized import standardized
 from genbench.spaces import Seen, Space
 from genbench.training.scaling import ScaledSampler
@@ -75,16 +76,26 @@ class Source:
             If they cannot be scored.
         """
         if self.space is None:
-            return self.evaluator.see(self.evaluator.draw(self.sampler, seed=seed, n=n), only=only, n=n)
+            return self._see_samples(seed=seed, n=n, only=only)
         width = self.evaluator.spaces.width(self.space)
         n, seed = n or self.evaluator.benchmark.n, derive_seed(seed, "draw")
         return {self.space: Features(draw_samples(self.sampler, n, seed=seed, event_shape=(width,)))}
+
+    def _see_samples(self, *, seed: int, n: int | None, only: Iterable[str] | None) -> dict[Space, Seen]:
+        share, team = None, self.evaluator.spaces.team
+        if team is not None:
+            only = None if only is None else list(only)
+            team.call("see", seed=seed, n=n, only=only)
+            share = team.share(n or self.evaluator.benchmark.n, BLOCK)
+        drawn = self.evaluator.draw(self.sampler, seed=seed, n=n, share=share)
+        return self.evaluator.see(drawn, only=only, n=n, share=share)
 
     def close(self) -> None:
         """End the sampler's worker processes, if it has any."""
         getattr(self.sampler, "close", lambda: None)()
 
 
+@shared
 def open_source(
     sampler: Any,
     benchmark: Benchmark | str | None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from genbench.cache import FeatureCache, feature_key
 from genbench.definitions import Dataset, Split
 from genbench.devices import metric_device
+from genbench.distributed.resume import Blocks
 from genbench.errors import SampleError
 from genbench.extractors.blocks import send
 from genbench.extractors.modules import as_extractor
@@ -24,8 +26,14 @@ from genbench.randomness import derive_seed
 from genbench.registry import EXTRACTORS
 from genbench.timing import measure
 
+if TYPE_CHECKING:
+    from genbench.distributed.rows import Share
+    from genbench.distributed.team import Team
+
 BLOCK = 1024
 """Real samples that are seen at a time."""
+
+_ALL = slice(None)
 
 Space = tuple[str, str]
 """An extractor's name and a layer of it."""
@@ -65,6 +73,11 @@ class Spaces:
         What extractors that are fitted are fitted on; None is the training split.
     most : int or None
         The most real samples that anybody will ask for of a split; None is all.
+
+    Attributes
+    ----------
+    team : Team or None
+        Other processes, where they take part.
     """
 
     def __init__(
@@ -84,6 +97,8 @@ class Spaces:
         self._fitted_on = dataset.train if fitted_on is None else fitted_on
         self.device = device
         self.cache = cache
+        self.blocks = Blocks(cache)
+        self.team: Team | None = None
         self.batch_size = batch_size
         options = options or {}
         self._whole: set[str] = set()
@@ -107,7 +122,9 @@ class Spaces:
             reference=torch.from_numpy(self._fitted_on),
         )
 
-    def see(self, blocks: Iterable[Tensor], keep: Mapping[Space, Keep]) -> dict[Space, Seen]:
+    def see(
+        self, blocks: Iterable[Tensor], keep: Mapping[Space, Keep], share: Share | None = None
+    ) -> dict[Space, Seen]:
         """Run every extractor once over samples that come in blocks, and keep what is wanted of each layer.
 
         Parameters
@@ -115,6 +132,9 @@ class Spaces:
         blocks : iterable of (k, *event) tensors
             Checked samples; used up, and not held.
         keep : mapping
+        share : Share or None
+            Of several processes: then the blocks are this one's, and what is kept is of the blocks of all in their
+            order, on rank 0; elsewhere nothing.
 
         Returns
         -------
@@ -126,18 +146,61 @@ class Spaces:
         SampleError
             If a feature is not finite, or there are fewer samples than are to be kept.
         """
+        if share is not None:
+            return self._see_shared(blocks, keep, share)
         place = metric_device(self.device)
         kept = {space: _Kept(wanted, self.width(space), place) for space, wanted in keep.items()}
         for samples in blocks:
             for name in dict.fromkeys(extractor for extractor, _ in keep):
                 with measure(f"extraction {name}"):
-                    most = None if name in self._whole else self.batch_size
-                    for batch in torch.split(samples, most or len(samples)):
-                        found = self.extractors[name].extract(send(batch, self.device))
+                    for found in self._extract(name, samples):
                         for (extractor, layer), store in kept.items():
                             if extractor == name:
                                 store.add(found[layer].detach().to(place))
         return {space: store.result() for space, store in kept.items()}
+
+    def _extract(self, name: str, samples: Tensor) -> Iterator[Mapping[str, Tensor]]:
+        """Give a block's features by layer, a batch at a time."""
+        most = None if name in self._whole else self.batch_size
+        for batch in torch.split(samples, most or len(samples)):
+            yield self.extractors[name].extract(send(batch, self.device))
+
+    def _see_shared(self, blocks: Iterable[Tensor], keep: Mapping[Space, Keep], share: Share) -> dict[Space, Seen]:
+        place = metric_device(self.device)
+        kept = {space: _Kept(wanted, self.width(space), place) for space, wanted in keep.items() if share.main}
+        with closing(share.gather(self._rows(samples, keep) for samples in blocks)) as gathered:
+            for rows in gathered:
+                for space, store in kept.items():
+                    store.add(rows[space].to(place))
+        return {space: store.result() for space, store in kept.items()}
+
+    def _rows(self, samples: Tensor, keep: Iterable[Space]) -> dict[Space, Tensor]:
+        """Return a block's features in several spaces; a block that was extracted before a restart is not again."""
+        rows: dict[Space, Tensor] = {}
+        for name in dict.fromkeys(extractor for extractor, _ in keep):
+
+            def compute(name: str = name) -> dict[str, Tensor]:
+                batches = list(self._extract(name, samples))
+                return {
+                    layer: torch.cat([b[layer].detach() for b in batches]) for layer in self.extractors[name].layers
+                }
+
+            with measure(f"extraction {name}"):
+                found = self.blocks.fetch(self.extractors[name], samples, compute)
+            rows.update({space: found[space[1]] for space in keep if space[0] == name})
+        return rows
+
+    def see_split(self, split: Source, n: int, keep: Mapping[Space, Keep]) -> dict[Space, Seen]:
+        """See the first n rows of a split, with the other processes where there are any."""
+        if self.team is None or all(getattr(self.extractors[name], "cheap", False) for name, _ in keep):
+            return self.see(self._real_blocks(split, n), keep)
+        self.team.call("real", split=split, n=n, keep=[[*space, *wanted] for space, wanted in keep.items()])
+        share = self.team.share(n, BLOCK)
+        return self.see(self._real_blocks(split, n, share.part), keep, share)
+
+    def help_split(self, split: Source, n: int, keep: Iterable[tuple[str, str, int, int | None]]) -> None:
+        """Do this process's part of what rank 0 began by `see_split`."""
+        self.see_split(split, n, {(name, layer): Keep(rows, groups) for name, layer, rows, groups in keep})
 
     def width(self, space: Space) -> int:
         """Return how many columns a layer has."""
@@ -155,7 +218,7 @@ class Spaces:
         rows = len(self.dataset.split(split))
         rows = rows if self.most is None else min(rows, self.most)
         if keep.groups is not None:
-            return self.see(self._real_blocks(split, keep.n), {space: keep})[space]
+            return self.see_split(split, keep.n, {space: keep})[space]
         if keep.n < rows:
             everything = self.real(space, split, Keep(rows))
             assert isinstance(everything, Features)
@@ -165,7 +228,7 @@ class Spaces:
         wanted = {(name, layer): keep for layer in extractor.layers}
 
         def compute() -> dict[str, np.ndarray[Any, Any]]:
-            seen = self.see(self._real_blocks(split, keep.n), wanted)
+            seen = self.see_split(split, keep.n, wanted)
             return {layer: _narrow(features) for (_, layer), features in seen.items()}
 
         if getattr(extractor, "cheap", False):
@@ -182,9 +245,9 @@ class Spaces:
         array = self.dataset.split(split)
         return np.random.default_rng(derive_seed(0, "reference", split)).permutation(len(array))[:n]
 
-    def _real_blocks(self, split: Source, n: int) -> Iterator[Tensor]:
+    def _real_blocks(self, split: Source, n: int, part: slice = _ALL) -> Iterator[Tensor]:
         array, order = self.dataset.split(split), self.real_rows(split, n)
-        for start in range(0, n, BLOCK):
+        for start in range(0, n, BLOCK)[part]:
             with measure("real data"):
                 block = torch.from_numpy(np.ascontiguousarray(array[order[start : start + BLOCK]]))
             yield block

@@ -163,7 +163,7 @@ def test_sums_alone_are_kept_where_they_serve_every_metric(tmp_path: Path, monke
     held = genbench.score(tmp_path / "mine.npy", **places)
     assert {kind.__name__ for kind in kept} == {"Features"}
     kept.clear()
-    monkeypatch.setattr("genbench.evaluate.HELD", 1000)
+    monkeypatch.setattr("genbench.inputs.HELD", 1000)
     streamed = genbench.score(tmp_path / "mine.npy", **places)
     assert {kind.__name__ for kind in kept} == {"MomentSums"}
     assert streamed.scores == held.scores  # to the last bit

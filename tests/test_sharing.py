@@ -43,22 +43,22 @@ class Sweeps:
 
     def __init__(self, monkeypatch):
         self.blocks, self.again, self._held = Counter(), 0, []
-        block, to_others = SquaredDistances.block, NeighbourLists.to_others
+        products, to_others = SquaredDistances.products, NeighbourLists.to_others
 
-        def counted_block(squares, rows, first=0):
+        def counted_products(squares, rows, first=0):
             if len(squares.points) < N:  # a few rows with crowded neighbourhoods, looked at again
                 self.again += len(squares.points)
-                return block(squares, rows, first)
+                return products(squares, rows, first)
             self._held += [squares.points, squares.others]
             pair = frozenset({squares.points.data_ptr(), squares.others.data_ptr()})
             self.blocks[pair, rows.start, first] += 1
-            return block(squares, rows, first)
+            return products(squares, rows, first)
 
         def counted_rows(lists, rows):
             self.again += len(rows)
             return to_others(lists, rows)
 
-        monkeypatch.setattr(SquaredDistances, "block", counted_block)
+        monkeypatch.setattr(SquaredDistances, "products", counted_products)
         monkeypatch.setattr(NeighbourLists, "to_others", counted_rows)
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from genbench._version import __version__
-from genbench.cli import cache, check, compare, export, extractor, leaderboard, report, runs, scores, train
+from genbench.cli import cache, check, compare, doctor, export, extractor, leaderboard, report, runs, scores, train
 from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
 
 EPILOG = """\
@@ -59,8 +59,7 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("metric", help="a name from 'genbench list metrics'")
     explain.set_defaults(call=_explain)
     cache.add_parser(verbs)
-    doctor = verbs.add_parser("doctor", help="check versions, devices, weights and the cache")
-    doctor.set_defaults(call=_doctor)
+    doctor.add_parser(verbs)
     return top
 
 
@@ -79,14 +78,6 @@ def _explain(args: argparse.Namespace) -> int:
 
     print(explanation(args.metric))
     return EXIT_OK
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    from genbench.doctor import diagnose
-
-    lines, code = diagnose()
-    print("\n".join(lines))
-    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

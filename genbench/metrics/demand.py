@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from genbench.errors import SampleError
@@ -14,7 +15,17 @@ from genbench.metrics.kernel_sums import Cubic, Gaussian, announce_kernel
 from genbench.metrics.memorization import label_test
 from genbench.metrics.metric import Metric
 from genbench.metrics.nearest import announce_neighbours
-from genbench.metrics.neighbours import coverage, density, precision, precision_symmetric, recall, recall_symmetric
+from genbench.metrics.neighbours import (
+    BALL_K,
+    MANIFOLD_K,
+    announce_neighbourhoods,
+    coverage,
+    density,
+    precision,
+    precision_symmetric,
+    recall,
+    recall_symmetric,
+)
 from genbench.metrics.two_sample import knn_two_sample
 
 Given = Mapping[str, Any]
@@ -50,6 +61,11 @@ def _neighbours(given: Given, options: Mapping[str, Any]) -> None:
         announce_neighbours(each, 1)
     if generated is not reference:
         announce_neighbours(generated, 1, reference)
+
+
+def _neighbourhoods(name: str, given: Given, options: Mapping[str, Any]) -> None:
+    k = options.get("k", BALL_K if name in ("density", "coverage") else MANIFOLD_K)
+    announce_neighbourhoods(name, given["generated"], given["reference"], rng=given["rng"], k=k)
 
 
 def _nearest_real(given: Given, options: Mapping[str, Any]) -> None:
@@ -90,9 +106,11 @@ def _bandwidth(given: Given, options: Mapping[str, Any]) -> float | None:
 
 
 _WISHES: Mapping[Callable[..., Any], Callable[[Given, Mapping[str, Any]], None]] = {
-    **dict.fromkeys(
-        (precision, recall, density, coverage, precision_symmetric, recall_symmetric, knn_two_sample), _neighbours
-    ),
+    **{
+        compute: partial(_neighbourhoods, compute.__name__)
+        for compute in (precision, recall, density, coverage, precision_symmetric, recall_symmetric)
+    },
+    knn_two_sample: _neighbours,
     label_test: _nearest_real,
     kd: _cubic,
     kd_subsets: _subsets,

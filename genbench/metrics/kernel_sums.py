@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genbench.errors import SampleError
+from genbench.metrics.cubic_sums import VAST, CubicSums
 from genbench.metrics.distances import SquaredDistances, check_widths
 from genbench.metrics.features import Features
-from genbench.metrics.sweep import Screen, announce, swept_among, swept_within
+from genbench.metrics.sweep import Reader, Screen, announce, is_large, swept_among, swept_within
 from genbench.stats.jackknife import group_count, group_labels
 
 CACHED = 2**22
@@ -130,9 +131,11 @@ class RowSums:
     kernel: Kernel
     groups: int
 
-    def reader(self, points: Tensor, others: Tensor) -> SumsReader:
+    def reader(self, points: Tensor, others: Tensor) -> Reader:
         """Make a reader that sums them."""
         members = members_of_groups(points, self.groups), members_of_groups(others, self.groups)
+        if self.kernel == Cubic() and is_large(points, others, VAST):
+            return CubicSums(points, others, members)
         return SumsReader(self.kernel, members)
 
 
@@ -140,6 +143,7 @@ class KernelReader(ABC):
     """Makes kernel values of blocks of inner products, a few rows at a time, and hands them on."""
 
     needs_products = True
+    needs_double = True
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel

@@ -73,6 +73,7 @@ class NearestReader:
     """Gathers the neighbours of each of two sets in the other, or within one, from blocks of squared distances."""
 
     needs_products = False
+    needs_double = False
 
     def __init__(self, points: Tensor, others: Tensor, depth: int) -> None:
         self.points, self.others, self.depth = points, others, depth
@@ -133,18 +134,24 @@ def _listed_by_tree(points: Tensor, others: Tensor, depth: int) -> NeighbourList
     return NeighbourLists(points, others, depth, near, indices, errors, exact=True)
 
 
-def neighbours_within(features: Features, depth: int) -> NeighbourLists:
-    """Return, and remember, the neighbours of every sample within its own set: ``depth`` of them or more."""
-    depth = shared_depth(features, depth)
+def neighbours_within(features: Features, depth: int, *, shared: bool = True) -> NeighbourLists:
+    """Return, and remember, the neighbours of every sample within its own set: ``depth`` of them or more.
+
+    Without ``shared`` just so many, where nobody else would ask for more.
+    """
+    depth = shared_depth(features, depth) if shared else depth
     if is_narrow(features.values):
         return features.remember(("neighbours within", depth), lambda: lists_within(features.values, depth))
     found: NeighbourLists = swept_within(features, Nearest(depth))
     return found
 
 
-def neighbours_among(features: Features, others: Features, depth: int) -> NeighbourLists:
-    """Return the neighbours of a set's samples in another set, ``depth`` or more; remembered for both directions."""
-    depth = shared_depth(features, depth)
+def neighbours_among(features: Features, others: Features, depth: int, *, shared: bool = True) -> NeighbourLists:
+    """Return the neighbours of a set's samples in another set, ``depth`` or more; remembered for both directions.
+
+    Without ``shared`` just so many, where nobody else would ask for more.
+    """
+    depth = shared_depth(features, depth) if shared else depth
     if not is_narrow(features.values):
         found: NeighbourLists = swept_among(features, others, Nearest(depth))[0]
         return found

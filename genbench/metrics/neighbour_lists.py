@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from genbench.metrics.bits import WORD, counts_before, packed_bits
 from genbench.metrics.distances import distances_of_pairs, pairwise_distances, row_blocks
 
 WIDE = 32
@@ -164,6 +166,14 @@ class NeighbourLists:
         """What the distances of the others that are not listed are at least, (n,); infinite where all are."""
         return (self._last - self._errors).clamp(min=0).sqrt()
 
+    def positive_kth_in_parts(self, k: int, parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Find radius and rank as `kth` does with ``positive``, for many parts of the others: (n, P) tensors each."""
+        radius = self.kth_in_parts([k], parts)[0]
+        rank = torch.full(radius.shape, k, dtype=torch.int64, device=radius.device)
+        for number in torch.nonzero((radius == 0).any(dim=0)).flatten().tolist():
+            radius[:, number], rank[:, number] = self.kth(k, parts[number], positive=True)
+        return radius, rank
+
     def kth_in_parts(self, ks: Sequence[int], parts: Tensor) -> list[Tensor]:
         """Find the distances to the k-th nearest neighbours in many parts of the others at once.
 
@@ -208,14 +218,15 @@ class NeighbourLists:
 
     def _places(self, rows: Tensor, ks: Sequence[int], parts: Tensor) -> Tensor:
         """Return where in some points' lists the k-th of each part is, (rows, K, P); the lists' width if nowhere."""
-        width = self._near.shape[1]
+        words = packed_bits(parts)
         found = torch.empty((len(rows), len(ks), len(parts)), dtype=torch.int64, device=rows.device)
-        for block in row_blocks(len(rows), 16 * width):
-            indices = self._indices[rows[block]]
-            for number, alive in enumerate(parts):
-                order = alive[indices].cumsum(dim=1, dtype=torch.int16)
+        for block in row_blocks(len(rows), 16 * self._near.shape[1]):
+            lists = np.ascontiguousarray(self._indices[rows[block]].cpu().numpy().T)
+            for start, word in words:
                 for kind, k in enumerate(ks):
-                    found[block, kind, number] = (order < k).sum(dim=1)
+                    places = counts_before(word[lists], k)
+                    stop = min(start + WORD, len(parts))
+                    found[block, kind, start:stop] = torch.from_numpy(places[:, : stop - start]).to(found)
         return found
 
     def _first_alive(self, k: int, alive: Tensor | None, positive: bool) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,11 @@ from typing import Any
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
 from genbench.metrics.features import Features
-from genbench.metrics.membership import neighbourhood_scores
+from genbench.metrics.membership import announce_scores, neighbourhood_scores
 from genbench.metrics.metric import Metric
 from genbench.records import Estimate
 from genbench.stats.half_sampling import DRAWS, LEVEL, interval, standard_error
+from genbench.stats.jackknife import are_values_alone
 from genbench.stats.seeds import wilson_interval
 
 MANIFOLD_K = 3
@@ -175,9 +176,7 @@ def _estimate(
             f"{name}: k >= 1 and more than k samples of each set expected, got k = {k} for {generated.n} generated and "
             f"{reference.n} reference samples; score more samples or lower k."
         )
-    shared = k == (BALL_K if name in ("density", "coverage") else MANIFOLD_K) and smaller // 2 > BALL_K
-    ks = (MANIFOLD_K, BALL_K) if shared else (k, k)
-    draws = DRAWS if smaller // 2 > max(ks) else 0
+    ks, draws = _plan(name, smaller, k)
     scores = generated.remember(
         ("neighbourhood scores", reference, ks, rng, draws),
         lambda: neighbourhood_scores(generated, reference, ks=ks, seed=rng, draws=draws),
@@ -186,7 +185,9 @@ def _estimate(
     notes = ["not corrected: the population score itself depends on the number of samples"]
     extra = {} if null is None else {"ratio": value / null}
     if not draws:
-        notes.append(f"no interval: half-sampling needs more than {2 * max(ks) + 1} samples of each set, got {smaller}")
+        if smaller // 2 <= max(ks):
+            fewest = 2 * max(ks) + 1
+            notes.append(f"no interval: half-sampling needs more than {fewest} samples of each set, got {smaller}")
         return Estimate(value=value, null=null, extra=extra, notes=tuple(notes))
     error = standard_error(scores[1:])
     low, high = interval(value, error, highest=highest)
@@ -198,6 +199,21 @@ def _estimate(
     return Estimate(
         value=value, std_error=error, low=low, high=high, level=LEVEL, null=null, extra=extra, notes=tuple(notes)
     )
+
+
+def _plan(name: str, smaller: int, k: int) -> tuple[tuple[int, int], int]:
+    """Return the two k that are computed together, and how many half-samples the smaller set allows."""
+    shared = k == (BALL_K if name in ("density", "coverage") else MANIFOLD_K) and smaller // 2 > BALL_K
+    ks = (MANIFOLD_K, BALL_K) if shared else (k, k)
+    return ks, DRAWS if smaller // 2 > max(ks) and not are_values_alone() else 0
+
+
+def announce_neighbourhoods(name: str, generated: Features, reference: Features, *, rng: int, k: int) -> None:
+    """Say that one of these metrics will be asked for; see `genbench.metrics.sweep`."""
+    smaller = min(generated.n, reference.n)
+    if 1 <= k < smaller:
+        ks, draws = _plan(name, smaller, k)
+        announce_scores(generated, reference, ks=ks, seed=rng, draws=draws)
 
 
 PRECISION = Metric(

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from scipy.linalg import blas
 from torch import Tensor
 
-from genbench.metrics.distances import row_blocks, torch_threads
+from genbench.metrics.distances import torch_threads
 
 CHUNK = 256
 """So many products are summed in single precision before the sum goes into memory; the bound grows with it."""
+
+CENTRED = 64
+"""So many rows are centred and rounded at a time: in the cache that takes a seventh of the time."""
 
 Chunks = list[NDArray[np.float32]]
 
@@ -30,6 +33,8 @@ class SingleSquares:
     ----------
     scale : float
         The unit of length in which squares are given, a power of two, so that they neither overflow nor vanish.
+    centre : (d,) float64 tensor
+        The others' mean.
     point_norms, other_norms : (n,), (m,) float64 tensors
         Distances to the others' mean, in that unit.
     slack, floor : float
@@ -53,47 +58,51 @@ class SingleSquares:
         self.scale = 2.0 ** float(np.ceil(np.log2(most))) if most > 0 else 1.0
         d = points.shape[1]
         self._starts = range(0, d, CHUNK)
-        self._others: Chunks = [np.empty((len(others), min(CHUNK, d - s)), np.float32) for s in self._starts]
-        for part in _parts(others):
-            for whole, piece in zip(self._others, self._rounded(others[part]), strict=True):
-                whole[part] = piece
-        self._other_squares = _lengths(self._others)
-        if points is others:
-            self._point_squares = self._other_squares
-        else:
-            self._point_squares = np.concatenate([_lengths(self._rounded(points[part])) for part in _parts(points)])
+        self._others, self._other_squares = self._rounded(others)
+        self._points, self._point_squares = (
+            (self._others, self._other_squares) if points is others else self._rounded(points)
+        )
         self.point_norms = torch.from_numpy(self._point_squares).sqrt()
         self.other_norms = torch.from_numpy(self._other_squares).sqrt()
         self.slack = (CHUNK + len(self._others) + 16) * 2.0**-24 + (d + 8) * 2.0**-50
         self.floor = d * 2.0**-120
 
+    def products(self, rows: slice, first: int = 0) -> Tensor:
+        """Return inner products of some centred points with the others from ``first`` on: (rows, m - first) float32.
+
+        In units of ``scale`` squared, as the squares are.
+        """
+        products = np.empty((len(self._points[0][rows]), len(self.others) - first), np.float32)
+        with torch_threads():
+            for number, (ours, theirs) in enumerate(zip(self._points, self._others, strict=True)):
+                # Fortran's order is that of the transpose: nothing is copied.
+                blas.sgemm(
+                    1.0, theirs[first:].T, ours[rows].T, float(number > 0), products.T, trans_a=True, overwrite_c=True
+                )
+        return torch.from_numpy(products)
+
+    def squares(self, products: Tensor, rows: slice, first: int = 0) -> Tensor:
+        """Turn a block of inner products into one of squared distances, in place."""
+        columns = torch.from_numpy(self._other_squares[first:].astype(np.float32))
+        torch.add(columns, products, alpha=-2, out=products)
+        return products.add_(torch.from_numpy(self._point_squares[rows].astype(np.float32))[:, None])
+
     def block(self, rows: slice, first: int = 0) -> Tensor:
         """Return the squares of some points to the others from ``first`` on: (rows, m - first) float32 tensor."""
-        if self.points is self.others:
-            own = [chunk[rows] for chunk in self._others]
-        else:
-            own = self._rounded(self.points[rows])
-        squares = np.empty((len(own[0]), len(self.others) - first), np.float32)
-        with torch_threads():
-            for number, (ours, theirs) in enumerate(zip(own, self._others, strict=True)):
-                # Fortran's order is that of the transpose: nothing is copied.
-                blas.sgemm(-2.0, theirs[first:].T, ours.T, float(number > 0), squares.T, trans_a=True, overwrite_c=True)
-        found = torch.from_numpy(squares).add_(torch.from_numpy(self._other_squares[first:].astype(np.float32)))
-        return found.add_(torch.from_numpy(self._point_squares[rows].astype(np.float32))[:, None])
+        return self.squares(self.products(rows, first), rows, first)
 
-    def _rounded(self, values: Tensor) -> Chunks:
-        """Centre and scale rows, and round them to single precision, in chunks of columns."""
-        scaled = ((values - self.centre) / self.scale).float().numpy()
-        return [np.ascontiguousarray(scaled[:, start : start + CHUNK]) for start in self._starts]
+    def _rounded(self, values: Tensor) -> tuple[Chunks, NDArray[np.float64]]:
+        """Centre and scale rows, and round them to single precision, in chunks of columns; and their squared norms."""
+        chunks = [np.empty((len(values), min(CHUNK, values.shape[1] - s)), np.float32) for s in self._starts]
+        squares = np.empty(len(values))
+        for part in _parts(values):
+            scaled = ((values[part] - self.centre).mul_(1 / self.scale)).float().numpy()
+            squares[part] = np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)
+            for chunk, start in zip(chunks, self._starts, strict=True):
+                chunk[part] = scaled[:, start : start + CHUNK]
+        return chunks, squares
 
 
 def _parts(values: Tensor) -> Iterator[slice]:
-    return row_blocks(len(values), 8 * values.shape[1])
-
-
-def _lengths(chunks: Chunks) -> NDArray[np.float64]:
-    """Squared norms of rounded rows, (n,)."""
-    total = np.zeros(len(chunks[0]))
-    for chunk in chunks:
-        total += np.einsum("ij,ij->i", chunk, chunk, dtype=np.float64)
-    return total
+    for start in range(0, len(values), CENTRED):
+        yield slice(start, min(start + CENTRED, len(values)))

@@ -27,12 +27,16 @@ class Reader(Protocol):
     """What gathers the answer to a `Want` from the blocks as they come."""
 
     needs_products: bool
-    """Whether it reads inner products, which are float64, or squared distances."""
+    """Whether it reads inner products, or squared distances."""
+
+    needs_double: bool
+    """Whether single precision will not do, in however large sets."""
 
     def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
         """Take in the pairs of some rows: within a set with those from the first of them on, else with all others.
 
-        Squared distances may be overwritten on the diagonal, products not at all.
+        Of float64 numbers, or of float32 ones. Squared distances may be overwritten on the diagonal, products not at
+        all.
         """
 
     def result(self, screen: Screen) -> tuple[Any, Any]:
@@ -104,8 +108,13 @@ def _open(
 
 def screen_of(points: Tensor, others: Tensor) -> Screen:
     """Choose what proposes neighbours: single precision where the sets are large, on the CPU."""
-    large = len(points) * others.numel() >= SINGLE and points.device.type == "cpu"
+    large = is_large(points, others, SINGLE)
     return SingleSquares(points, others) if large else SquaredDistances(points, others)
+
+
+def is_large(points: Tensor, others: Tensor, least: int) -> bool:
+    """Return whether the distances of points (n, d) to others (m, d) take so many multiplications, on the CPU."""
+    return len(points) * others.numel() >= least and points.device.type == "cpu"
 
 
 def sweep(points: Tensor, others: Tensor, wants: Sequence[Want]) -> list[tuple[Any, Any]]:
@@ -130,15 +139,15 @@ def sweep(points: Tensor, others: Tensor, wants: Sequence[Want]) -> list[tuple[A
     readers = [want.reader(points, others) for want in wants]
     of_products = [reader for reader in readers if reader.needs_products]
     of_squares = [reader for reader in readers if not reader.needs_products]
-    exact = SquaredDistances(points, others) if of_products else None
-    screen = exact or screen_of(points, others)
+    double = any(reader.needs_double for reader in readers)
+    screen = SquaredDistances(points, others) if double else screen_of(points, others)
     for rows in row_blocks(len(points), len(others)):
         first = rows.start if points is others else 0
-        block = screen.block(rows, first) if exact is None else exact.products(rows, first)
+        block = screen.products(rows, first)
         for reader in of_products:
             reader.read(screen, rows, block)
-        if exact is not None and of_squares:
-            exact.squares(block, rows, first)
+        if of_squares:
+            screen.squares(block, rows, first)
         for reader in of_squares:
             reader.read(screen, rows, block)
     return [reader.result(screen) for reader in readers]

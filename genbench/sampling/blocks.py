@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,8 @@ from genbench.sampling.check import check_samples
 
 BLOCK = 256
 """Samples a sampler is asked for at a time; part of the protocol, since it decides which samples are drawn."""
+
+_ALL = slice(None)
 
 
 @runtime_checkable
@@ -43,6 +46,7 @@ def draw_blocks(
     event_shape: tuple[int, ...],
     labels: NDArray[np.int64] | None = None,
     block: int = BLOCK,
+    part: slice = _ALL,
 ) -> Iterator[Tensor]:
     """Draw n checked samples, block by block, from anything that can be scored.
 
@@ -65,6 +69,8 @@ def draw_blocks(
         Of real data, from which those for a conditional sampler are drawn (see `draw_labels`).
     block : int
         Samples to ask for at a time.
+    part : slice
+        Of the numbers of the blocks: which of them to draw, as where several processes share them.
 
     Yields
     ------
@@ -82,32 +88,36 @@ def draw_blocks(
         if value < 1:
             raise UsageError(f"draw: {name} must be at least 1, got {value}.")
     if isinstance(sampler, FiniteSampler):
-        drawn = _finite_blocks(sampler, n, seed=seed, block=block)
+        drawn = _finite_blocks(sampler, n, seed=seed, block=block, part=part)
     else:
-        drawn = _endless_blocks(sampler, n, seed=seed, labels=labels, block=block)
-    for start, (samples, wanted) in zip(range(0, n, block), drawn, strict=True):
+        drawn = _endless_blocks(sampler, n, seed=seed, labels=labels, block=block, part=part)
+    for start, (samples, wanted) in zip(range(0, n, block)[part], drawn, strict=True):
         checked = check_samples(samples, event_shape=event_shape, n=wanted, who=sampler.name)
         yield checked[: n - start].cpu()
 
 
-def _finite_blocks(sampler: FiniteSampler, n: int, *, seed: int, block: int) -> Iterator[tuple[Tensor, int]]:
+def _finite_blocks(
+    sampler: FiniteSampler, n: int, *, seed: int, block: int, part: slice
+) -> Iterator[tuple[Tensor, int]]:
     if n > len(sampler):
         raise SampleError(f"{sampler.name}: {n:,} samples expected, got {len(sampler):,}; generate more.")
     order = np.random.default_rng(derive_seed(seed, "samples")).permutation(len(sampler))[:n]
     ahead = getattr(sampler, "decode_ahead", None)
-    for start in range(0, n, block):
+    starts = range(0, n, block)[part]
+    for start, then in zip_longest(starts, starts[1:], fillvalue=n):
         rows = order[start : start + block]
         samples = sampler.rows(rows)
         if ahead is not None:  # the next block is made while this one is seen
-            ahead(order[start + block : start + 2 * block])
+            ahead(order[then : then + block])
         yield samples, len(rows)
 
 
 def _endless_blocks(
-    sampler: Sampler, n: int, *, seed: int, labels: NDArray[np.int64] | None, block: int
+    sampler: Sampler, n: int, *, seed: int, labels: NDArray[np.int64] | None, block: int, part: slice
 ) -> Iterator[tuple[Tensor, int]]:
     asked = _conditions(sampler, n, labels=labels, seed=seed, block=block)
-    for index, start in enumerate(range(0, n, block)):
+    for index in range(-(-n // block))[part]:
+        start = index * block
         given: dict[str, Any] = {}
         if asked is not None:
             given["labels"] = torch.from_numpy(asked[start : start + block].copy())

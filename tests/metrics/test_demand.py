@@ -77,7 +77,7 @@ def test_nothing_is_announced_of_what_cannot_be_scored():
     """The metric itself says what is wrong with its inputs."""
     wide, narrow, point = (Features(np.zeros(shape)) for shape in ((30, 9), (30, 8), (30, 9)))
     for name in PAIRWISE[:-1]:
-        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": narrow})
-        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": point})
-        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": np.zeros((3, 9))})
+        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": narrow, "rng": 0})
+        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": point, "rng": 0})
+        announce_metric(METRICS.load(name), {}, {"generated": wide, "reference": np.zeros((3, 9)), "rng": 0})
     announce_metric(METRICS.load("fd"), {}, {"generated": wide, "reference": point})

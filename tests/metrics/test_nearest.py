@@ -35,6 +35,24 @@ def test_kth_neighbour_is_exact_whatever_the_depth(depth, ties, positive, subset
         assert (float(radius[i]), int(rank[i])) == brute_kth(row, 5, positive=positive)
 
 
+@pytest.mark.parametrize("depth", [1, 4, 1000])
+@pytest.mark.parametrize("d", [3, 24])
+@pytest.mark.parametrize("single", [0, 2**31])
+@pytest.mark.parametrize("ties", [False, True])
+def test_many_parts_are_answered_as_each_by_itself(depth, d, single, ties, monkeypatch):
+    """Of a part that is one point of many copies there is no positive neighbour; of a small one none at all."""
+    monkeypatch.setattr("genbench.metrics.sweep.SINGLE", single)
+    a = points(60, d, ties=ties)
+    b = torch.cat([points(80, d, seed=1, ties=ties), a[:1].repeat(9, 1)])
+    parts = torch.from_numpy(np.random.default_rng(2).random((70, 89)) < 0.4)
+    parts[1], parts[2], parts[3] = torch.arange(89) >= 80, torch.arange(89) < 4, True
+    radius, rank = lists_among(a, b, depth)[0].positive_kth_in_parts(5, parts)
+    for number, alive in enumerate(parts):
+        expected, place = lists_among(a, b, 1000)[0].kth(5, alive, positive=True)
+        assert (radius[:, number] == expected).all()
+        assert (rank[:, number] == place).all()
+
+
 @pytest.mark.parametrize("depth", [2, 1000])
 def test_a_point_is_no_neighbour_of_itself_but_its_duplicate_is(depth):
     x = torch.cat([points(20), points(1)])

@@ -24,6 +24,7 @@ class Total:
 
 class TotalReader:
     made = 0
+    needs_double = False
 
     def __init__(self, products, within):
         TotalReader.made += 1

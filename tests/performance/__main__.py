@@ -13,7 +13,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.performance.growth import draw_growth, growth
+from tests.performance.growth import LONGEST, draw_growth, growth
 from tests.performance.measure import add_limits, machine_rates, time_case, use_threads
 from tests.performance.output import Document, Measured, case_to_markdown, to_json, to_markdown
 from tests.performance.suite import CASES
@@ -37,6 +37,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=60.0, help="seconds after which a contender ends its rounds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-memory", action="store_true", help="do not measure peaks, in processes of their own")
+    parser.add_argument("--longest", type=float, default=LONGEST, help="CPU seconds that a point of growth may take")
     parser.add_argument("--metrics", nargs="+", help="of growth; by default all")
     parser.add_argument("--out", type=Path, help="folder for performance.md and performance/")
     args = parser.parse_args(arguments)
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
         print(case_to_markdown(document.measured[-1]), flush=True)
         _write(document, args.out)
     if GROWTH in args.only:
-        document.growth = growth(args.metrics, scale=args.scale, threads=args.threads)
+        document.growth = growth(args.metrics, scale=args.scale, threads=args.threads, longest=args.longest)
         _write(document, args.out)
     for name in (name for name in args.only if name in PROGRAMS):
         # A process each: they set threads of their own.

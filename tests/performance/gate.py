@@ -1,39 +1,52 @@
-"""What a regression gate computes of stored features: scores of two sets with replicates, against one distance."""
+"""A regression gate on stored features, against one Fréchet distance."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from genbench.metrics.features import Features
-from genbench.metrics.frechet import factors_to_fd, features_to_gaussian
-from genbench.registry import METRICS
+from genbench.gate import check, make_baseline
 from tests.performance.case import Case, Contender, Inputs, Numbers
+from tests.performance.frechet import torch_fidelity_fd
 from tests.performance.inputs import features
+from tests.performance.scored import bare_values
+
+
+def _stored(inputs: Inputs) -> Mapping[str, Any]:
+    """Write the sets as files, and make a baseline of one of them."""
+    folder = tempfile.TemporaryDirectory()
+    paths = {name: Path(folder.name) / f"{name}.npy" for name in ("generated", "held_out", "reference")}
+    for name, path in paths.items():
+        np.save(path, inputs[name].numpy())
+    baseline = make_baseline(paths["held_out"], reference=paths["reference"], device="cpu")
+    return {**inputs, "paths": paths, "baseline": baseline, "folder": folder}
+
+
+def _check(stored: Mapping[str, Any]) -> Numbers:
+    paths = stored["paths"]
+    found = check(paths["generated"], stored["baseline"], reference=paths["reference"], device="cpu")
+    return {"debiased fd": found.rows[0].new}
 
 
 def _one(inputs: Inputs) -> Numbers:
-    sides = (features_to_gaussian(Features(inputs[name])) for name in ("generated", "reference"))
-    return {"fd": factors_to_fd(*sides)}
-
-
-def _two(inputs: Inputs) -> Numbers:
-    """Both sets against one reference, which remembers its moments, and the error of their difference."""
-    fd, reference = METRICS.load("fd").compute, Features(inputs["reference"])
-    new, old = (fd(generated=Features(inputs[name]), reference=reference) for name in ("generated", "held_out"))
-    differences = np.subtract(new.replicates, old.replicates)
-    assert len(differences) in (0, 20)
-    return {"fd": new.value, "fd of the other": old.value}
+    return bare_values(["fd"], generated=inputs["generated"], reference=inputs["reference"])
 
 
 CASES = (
     Case(
         name="gate",
-        title="fd of two stored sets of {n:,} x {d:,} features, each with 20 replicates, beside one Fréchet distance",
+        title="A check of two stored sets of {n:,} x {d:,} features with 20 groups, beside one Fréchet distance",
         sizes={"n": 10_000, "d": 512},
         make=features,
+        tolerance={"fd": 1e-6},
         contenders=(
+            Contender("genbench, check", _check, _stored, does="reads both files; 20 replicates; the test"),
             Contender("genbench, one distance", _one, does="the bare number"),
-            Contender("genbench, two sets", _two, does="with 20 replicates of each against a shared reference"),
+            Contender("torch-fidelity", torch_fidelity_fd, package="torch-fidelity", module="torch_fidelity"),
         ),
     ),
 )

@@ -121,7 +121,7 @@ def growth_to_markdown(found: dict[str, Any]) -> str:
         "",
         f"CPU seconds and MiB beside the inputs, of one call with all uncertainty. Along n at d = {AT_D} (classifiers'",
         f"answers: {CLASSES} classes), along d at n = {AT_N:,}; up to the last size that takes less than some",
-        f"{LONGEST:.0f} s. `grows` is the exponent between the last two sizes; none where a call takes below 5 ms.",
+        "seconds (`--longest`). `grows` is the exponent between the last two sizes; none where it takes below 5 ms.",
         "All points: [growth.svg](performance/growth.svg), where matplotlib is installed, and cases.json beside it.",
         "",
         "| metric | n | s | MiB | grows | d | s | MiB | grows |",

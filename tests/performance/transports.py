@@ -7,11 +7,9 @@ import torch
 
 from genbench.metrics.features import Features
 from genbench.metrics.lines import projected_squares, unit_directions
-from genbench.metrics.solvers import choose_solver, cost_to_transport
-from genbench.metrics.transport import samples_to_cost
 from tests.performance.case import Case, Contender, Inputs, Numbers, Sizes, Work
 from tests.performance.inputs import features
-from tests.performance.scored import SEED, values
+from tests.performance.scored import SEED, bare_values, values
 
 ENOUGH = 10**9
 """Iterations after which POT would give up: more than any case takes, so that its answer is the optimum."""
@@ -22,9 +20,7 @@ def _genbench(inputs: Inputs) -> Numbers:
 
 
 def _genbench_value(inputs: Inputs) -> Numbers:
-    ours, theirs = (Features(inputs[name]).values for name in ("generated", "reference"))
-    solver = choose_solver("w2", "auto", len(ours), len(theirs), ours.shape[1])
-    return {"w2": cost_to_transport(samples_to_cost(ours, theirs, 2), solver=solver).cost ** 0.5}
+    return bare_values(["w2"], generated=inputs["generated"], reference=inputs["reference"])
 
 
 def _tables(inputs: Inputs) -> list[np.ndarray]:

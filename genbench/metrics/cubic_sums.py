@@ -1,0 +1,146 @@
+"""Sums of the cubic kernel over the pairs of large sets, from inner products in single precision.
+
+Of ``(p + t)^3``, with t the inner product of two centred rows over d and p the rest of ``x.y / d + 1``, what is linear
+in t adds up to products of a row with a few sums of rows, in float64. Only ``t^2 (t + 3 p)`` needs every pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genbench.metrics.sweep import Screen
+
+VAST = 2**33
+"""Multiplications in the products of two sets from which on the cubic kernel is summed in single precision."""
+
+TILE = 256, 1024
+"""Rows and columns of which kernel values are made at a time: they stay in the cache."""
+
+CENTRED = 64
+"""Rows that are centred at a time."""
+
+
+class CubicSums:
+    """Sums the cubic kernel ``(x.y / d + 1)^3`` over the groups of either side; a `genbench.metrics.sweep.Reader`.
+
+    Parameters
+    ----------
+    points, others : (n, d), (m, d) float64 tensors
+        The same tensor within one set.
+    members : tuple of (n, G), (m, G) float64 tensors
+        One where a sample belongs to the group, else zero.
+
+    Notes
+    -----
+    With both rows centred on the others' mean c: ``x.y = (x - c).(y - c) + (x - c).c + (y - c).c + c.c``, so that
+    ``p = 1 + x.c / d + (y - c).c / d``. The sums of ``p^3 + 3 p^2 t`` are taken in float64. Let v = 2^-24 and K the
+    number of chunks of `genbench.metrics.screening`. There t, with its input rounded, errs by at most
+    (CHUNK + K + 2) v |x - c| |y - c| / d, at random by some v |x - c| |y - c| / d; making ``t^2 (t + 3 p)`` of it
+    costs 5 v of its value, and adding it to at most `TILE` others, before the sum goes on in float64, 1,024 v at most.
+    Rounding has no preferred sign: over all pairs it averages out. Measured against float64 at n = m = 3,000 and d =
+    2,048, the squared MMD moves by 1e-10 of the kernel's mean and 2e-7 of its standard error at most: for normal,
+    rectified and float32 features, those that vary in 48 dimensions, and those shifted by 3 deviations. Shifted by
+    1,000 it moves by 1e-5 of the error, where rounding moves the sums in float64 as well.
+    """
+
+    needs_products = True
+    needs_double = False
+
+    def __init__(self, points: Tensor, others: Tensor, members: tuple[Tensor, Tensor]) -> None:
+        self._sets, self._members, self._within = (points, others), members, points is others
+        self._centre, self._d = others.mean(dim=0), points.shape[1]
+        ours, theirs = (torch.cat([part @ self._centre for part in self._centred(side)]) / self._d for side in (0, 1))
+        self._shifts = ours + (1 + self._centre @ self._centre / self._d), theirs
+        self._sums = torch.zeros_like(members[0]), torch.zeros_like(members[1])
+        self._scaled: _Scaled | None = None
+
+    def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
+        """Take in the products of some rows with all others, or within one set with all from the first of them on."""
+        self._scaled = self._scaled or _scaled(screen.scale**2 / self._d, self._shifts, self._members, block)
+        m = len(self._sets[1])
+        first = m - block.shape[1]
+        if not self._within:
+            self._add(rows, slice(0, m), block, self._sums[1])
+            return
+        # A block's leading square holds both halves of its pairs; the rest holds one of them.
+        square = rows.stop - rows.start
+        self._add(rows, slice(first, rows.stop), block[:, :square], None)
+        self._add(rows, slice(rows.stop, m), block[:, square:], self._sums[0])
+
+    def _add(self, rows: slice, columns: slice, block: Tensor, backward: Tensor | None) -> None:
+        """Sum over the products of some rows with some columns, into ``backward`` also the other way round."""
+        assert self._scaled is not None
+        unit, ours, theirs, own, other, _ = self._scaled
+        for r in _steps(rows, TILE[0]):
+            for c in _steps(columns, TILE[1]):
+                t = block[r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start]
+                values = torch.add(theirs[c], t, alpha=unit).add_(ours[r, None]).mul_(t).mul_(t)
+                if backward is None:
+                    if -len(values) < r.start - c.start < values.shape[1]:
+                        values.diagonal(r.start - c.start).zero_()
+                else:
+                    backward[c] += values.T @ own[r]
+                self._sums[0][r] += values @ other[c]
+
+    def result(self, screen: Screen) -> tuple[Tensor, Tensor]:
+        """Return the points' sums over the others' groups, (n, G), and the others' over the points', (m, G)."""
+        assert self._scaled is not None
+        forward = self._scaled.factor * self._sums[0] + self._linear(0, 1)
+        return forward, forward if self._within else self._scaled.factor * self._sums[1] + self._linear(1, 0)
+
+    def _linear(self, side: int, across: int) -> Tensor:
+        """Sum ``p^3 + 3 p^2 t`` of one side's samples over the other's groups, of different samples within a set."""
+        own, shifts, members = self._shifts[side][:, None], self._shifts[across], self._members[across]
+        powers = torch.stack([shifts**power for power in range(4)], dim=1)
+        weights = (powers[:, :3, None] * members[:, None, :]).flatten(1)
+        weighted = weights.new_zeros((weights.shape[1], self._d))
+        for rows, part in zip(_parts(weights), self._centred(across), strict=True):
+            weighted.addmm_(weights[rows].T, part)
+        products = torch.cat([part @ weighted.T for part in self._centred(side)])
+        zeroth, once, twice = products.view(-1, 3, members.shape[1]).unbind(1)
+        constant = powers.T @ members
+        total = ((constant[0] * own + 3 * constant[1]) * own + 3 * constant[2]) * own + constant[3]
+        total += 3 / self._d * ((zeroth * own + 2 * once) * own + twice)
+        if self._within:
+            squares = torch.cat([part.square().sum(dim=1) for part in self._centred(side)])
+            itself = own.squeeze(1) + shifts
+            total -= members * (itself.square() * (itself + 3 / self._d * squares))[:, None]
+        return total
+
+    def _centred(self, side: int) -> Iterator[Tensor]:
+        for rows in _parts(self._sets[side]):
+            yield self._sets[side][rows] - self._centre
+
+
+class _Scaled(NamedTuple):
+    """What kernel values are made of, in the dtype of the products and in units in which nothing overflows."""
+
+    unit: float
+    ours: Tensor
+    theirs: Tensor
+    own_members: Tensor
+    other_members: Tensor
+    factor: float
+    """What turns sums of ``P^2 (unit P + 3 p)`` over products P into those of ``t^2 (t + 3 p)``."""
+
+
+def _scaled(unit: float, shifts: tuple[Tensor, Tensor], members: tuple[Tensor, Tensor], like: Tensor) -> _Scaled:
+    """Scale what is added to products whose unit is ``unit`` of t."""
+    size = max(unit, 3 * sum(float(each.abs().max()) for each in shifts))
+    ours, theirs = (3 / size * each for each in shifts)
+    return _Scaled(
+        unit / size, ours.to(like), theirs.to(like), members[0].to(like), members[1].to(like), size * unit**2
+    )
+
+
+def _steps(whole: slice, size: int) -> Iterator[slice]:
+    for start in range(whole.start, whole.stop, size):
+        yield slice(start, min(start + size, whole.stop))
+
+
+def _parts(rows: Tensor) -> Iterator[slice]:
+    return _steps(slice(0, len(rows)), CENTRED)
