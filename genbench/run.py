@@ -7,7 +7,7 @@ scored; so a run that is killed at any moment, and started again, ends in the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +16,9 @@ from genbench.atomic import check_writable
 from genbench.benchmarks import restrict
 from genbench.definitions import Benchmark, Budget
 from genbench.errors import UsageError
-from genbench.jobs import Job, check_recipes, is_done
+from genbench.jobs import check_recipes, is_done
+from genbench.launchers import launch
+from genbench.launchers.cells import Cell
 from genbench.progress import Progress
 from genbench.publish import write_page, write_tables
 from genbench.recipes import build_baseline, cell_name
@@ -24,7 +26,6 @@ from genbench.records import Run
 from genbench.registry import BASELINES
 from genbench.store import Store
 from genbench.tables import CONTROLS, is_control
-from genbench.workers import Cell, default_workers, do_cell, run_cells
 
 if TYPE_CHECKING:
     from genbench.training import Speed
@@ -46,6 +47,8 @@ def run_benchmark(
     speed: Speed | None = None,
     workers: int | None = 1,
     profile: bool = False,
+    launcher: str = "local",
+    launcher_options: Mapping[str, str] | None = None,
 ) -> list[Run]:
     """Score the controls, train the benchmark's baselines over its seeds, score them, and write records and tables.
 
@@ -68,11 +71,15 @@ def run_benchmark(
     speed : Speed or None
         How updates are computed; part of what a record says of its training.
     workers : int or None
-        Processes that trainings are spread over; the scores are the same. None chooses: one for each core of a CPU, as
-        far as memory reaches, and one in all on a GPU. More than one needs a script with the guard
-        ``if __name__ == "__main__"``.
+        Trainings that go side by side; the scores are the same. None lets the launcher choose: locally a process for
+        each core of a CPU, as far as memory reaches, or for each GPU; on a cluster as many as there are. More than one
+        process needs a script with the guard ``if __name__ == "__main__"``.
     profile : bool
         Record where the time of scoring went: `genbench.Run.profile`.
+    launcher : str
+        Where trainings are made and scored: ``local``, ``ray``, ``slurm`` (see `genbench.launchers`).
+    launcher_options : mapping, optional
+        Of the launcher, as text.
 
     Returns
     -------
@@ -84,7 +91,7 @@ def run_benchmark(
     ProtocolError
         If ``out`` holds records of another protocol or recipe.
     SetupError
-        If ``out`` cannot be written to.
+        If ``out`` cannot be written to, or what the launcher needs is not there.
     """
     store = Store(out, benchmark.id)
     check_writable(store.folder)
@@ -99,9 +106,8 @@ def run_benchmark(
             cells.insert(0, Cell(None, 0, "controls"))
         how: dict[str, Any] = {"device": device, "cache_folder": cache_folder, "batch_size": batch_size, "speed": speed}
         how |= {"benchmark": benchmark, "store": store, "profile": profile}
-        wanted = default_workers(device, len(pending)) if workers is None else min(workers, len(cells))
         due = time.monotonic() + 30.0
-        for _ in _one_after_the_other(cells, progress, how) if wanted == 1 else run_cells(cells, wanted, progress, how):
+        for _ in launch(cells, progress, job=how, launcher=launcher, workers=workers, options=launcher_options):
             if (now := time.monotonic()) >= due:
                 write_tables(store, benchmark, store.runs())
                 due = time.monotonic() + (time.monotonic() - now) / TABLES_SHARE
@@ -109,14 +115,6 @@ def run_benchmark(
     write_tables(store, benchmark, runs)
     write_page(store, benchmark, runs)
     return runs
-
-
-def _one_after_the_other(cells: Iterable[Cell], progress: Progress, how: Mapping[str, Any]) -> Iterator[Cell]:
-    """Train and score cells in this process, as `genbench.workers.run_cells` does in others."""
-    job = Job(**how, progress=progress)
-    for cell in cells:
-        do_cell(job, cell)
-        yield cell
 
 
 def _has_controls(runs: Sequence[Run]) -> bool:

@@ -14,12 +14,13 @@ import pytest
 
 from genbench.definitions import Benchmark, Budget
 from genbench.errors import ProtocolError, SetupError
+from genbench.launchers.local import default_workers
+from genbench.launchers.supervise import ATTEMPTS
 from genbench.progress import Progress
 from genbench.records import Run
 from genbench.run import run_benchmark
 from genbench.store import Store
 from genbench.tables import is_control
-from genbench.workers import ATTEMPTS, default_workers
 from tests.makers import make_benchmark
 
 

@@ -42,13 +42,40 @@ def add_parser(verbs: Any) -> None:
     )
     run.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
     run.add_argument(
-        "--workers", type=int, metavar="N", help="trainings side by side (default: one a core of a CPU, one on a GPU)"
+        "--workers", type=int, metavar="N", help="trainings side by side (default: one a core of a CPU, one a GPU)"
     )
+    add_launcher(run)
     run.add_argument("--no-controls", action="store_true", help="leave out the controls (real, replay, gaussian, ...)")
     add_speed(run)
     add_profile(run)
     add_common(run)
     run.set_defaults(call=_run)
+
+
+def add_launcher(command: argparse.ArgumentParser) -> None:
+    """Add where trainings are made."""
+    command.add_argument(
+        "--launcher", default="local", metavar="NAME", help="where trainings are made: local (default), ray or slurm"
+    )
+    command.add_argument("--address", help="of a running Ray cluster (default: $RAY_ADDRESS, else one is started here)")
+    command.add_argument(
+        "--launcher-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of each training: timeout=SECONDS, attempts=N; ray: cpus=1, gpus=0.5; slurm: partition=a, gres=gpu:1, "
+        "time=MINUTES, folder=LOGS; may be repeated",
+    )
+
+
+def _launcher_options(args: argparse.Namespace) -> dict[str, str]:
+    found = {} if args.address is None else {"address": args.address}
+    for text in args.launcher_option:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--launcher-option: KEY=VALUE expected, got {text!r}.")
+        found[name] = value
+    return found
 
 
 def add_speed(command: argparse.ArgumentParser) -> None:
@@ -114,6 +141,8 @@ def _run(args: argparse.Namespace) -> int:
         "controls": not args.no_controls,
         "workers": positive("--workers", args.workers),
         "profile": args.profile,
+        "launcher": args.launcher,
+        "launcher_options": _launcher_options(args),
     }
     sizes = _numbers("--train-size", args.train_size)
     wanted = [(b, [b] if sizes is None else [with_train_size(b, size) for size in sizes]) for b in _chosen(args)]
