@@ -83,7 +83,7 @@ PARTS = (
         "timings",
         "Where the time went",
         lambda runs, _: tables.timings(runs),
-        "Seconds of every part of scoring, summed over the records that were made with --profile; parts do not overlap.",
+        "Seconds of every part of scoring, summed over the records made with --profile; parts do not overlap.",
     ),
 )
 """The tables below the figures. Their columns are taken as they come."""
