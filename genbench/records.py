@@ -183,7 +183,7 @@ class Run:
             for name in ("scores", "by_class", "likelihood"):
                 document[name] = tuple(_score(row) for row in document.get(name, ()))
             return cls(**document)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ProtocolError(
                 f"record: not a genbench record ({error}); remove the file to make it again."
             ) from error

@@ -45,7 +45,10 @@ def test_a_number_that_is_not_finite_is_refused_by_json() -> None:
         make_run(scores=(make_score(estimate=make_estimate(math.nan)),)).to_json()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 99}', '{"schema_version": 1}', "null"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"schema_version": 99}', '{"schema_version": 1}', "null", pytest.param("[" * 100_000, id="deep")],
+)
 def test_what_is_no_record_is_refused_by_name(text: str) -> None:
     with pytest.raises(ProtocolError, match="record"):
         Run.from_json(text)
