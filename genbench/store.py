@@ -30,6 +30,18 @@ def check_name(name: str) -> str:
     return name
 
 
+def place_of(sampler: str, train_seed: int | None, step: int | None) -> str:
+    """Return the folder and the file of a record, as ``gan/seed0-step0003000.json``.
+
+    Raises
+    ------
+    UsageError
+        If the sampler's name cannot be a folder's.
+    """
+    cell = "samples.json" if train_seed is None else f"seed{train_seed}-step{step:07d}.json"
+    return f"{check_name(sampler)}/{cell}"
+
+
 def read_record(path: Path) -> Run:
     """Read the record in a file.
 
@@ -63,8 +75,7 @@ class Store:
 
     def path(self, sampler: str, train_seed: int | None, step: int | None) -> Path:
         """Return the file of one record."""
-        cell = "samples.json" if train_seed is None else f"seed{train_seed}-step{step:07d}.json"
-        return self.folder / "records" / check_name(sampler) / cell
+        return self.folder / "records" / place_of(sampler, train_seed, step)
 
     def write(self, run: Run) -> None:
         """Write a record, atomically."""

@@ -115,7 +115,7 @@ def test_of_two_records_that_agree_the_fuller_one_is_kept_with_its_times(tmp_pat
     )
     places = [put(tmp_path / "a", [old]), put(tmp_path / "b", [new])]
     for order in (places, places[::-1]):
-        (found,) = merge_folders(order)
+        (found,) = merge_folders(order, whole=True)
         assert found.runs == [new]
         assert board(*order).loc["gan", "train_seconds"] == 4.0
         assert [note for note in leaderboards([found], "csv")[1] if "each counts once" in note]
@@ -209,7 +209,7 @@ def test_scores_class_by_class_that_disagree_are_refused(tmp_path: Path) -> None
     runs = [make_run(by_class=(make_score(value, label=3),)) for value in (1.0, 2.0)]
     a, b, plain = (put(tmp_path / name, [run]) for name, run in zip("abc", [*runs, make_run()], strict=True))
     assert "fd@digits-cnn.pool against test, class 3: 1 and 2" in refusal(a, b)
-    assert merge_folders([plain, a])[0].runs == [runs[0]]
+    assert merge_folders([plain, a], whole=True)[0].runs == [runs[0]]
 
 
 def recipe(**changes: Any) -> dict[str, Any]:

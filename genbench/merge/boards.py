@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,13 @@ from genbench.benchmarks.ladder import train_size_of
 from genbench.compare import differences
 from genbench.errors import ProtocolError, SampleError, UsageError
 from genbench.merge.agreement import disagreement, fullness, identical, recipe_difference
-from genbench.merge.folders import Found, Rename, find_folders, parse_rename, read_folders
+from genbench.merge.excerpts import compares_single_runs
+from genbench.merge.folders import Found, Rename, find_folders, parse_rename, read_folders, with_replicates
 from genbench.records import Run
 from genbench.tables import is_control
+
+LOOKED_AT = 100
+"""Records of a side that are read to say what differs between two protocols; the records of one protocol are alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,9 @@ class Board:
         return list(dict.fromkeys(found.folder for found in (*self.kept, *self.agreeing)))
 
 
-def merge_folders(places: Sequence[Path], *, benchmark: str | None = None, rename: Sequence[str] = ()) -> list[Board]:
+def merge_folders(
+    places: Sequence[Path], *, benchmark: str | None = None, rename: Sequence[str] = (), whole: bool = False
+) -> list[Board]:
     """Merge the records of results folders, of many runs and machines, into one board a benchmark.
 
     Parameters
@@ -70,6 +76,9 @@ def merge_folders(places: Sequence[Path], *, benchmark: str | None = None, renam
         Only this one: an id (``digits@1-quick``), a name, or a ``.toml`` file. None is every one that there is.
     rename : sequence of str
         ``FOLDER:old=new``: models that have one name in several folders, and are not one, are told apart.
+    whole : bool
+        Whether to keep whole records, and not only what a leaderboard shows of them (`genbench.merge.excerpts`). A page
+        of HTML shows everything, and reads the files again where it is not there.
 
     Returns
     -------
@@ -89,12 +98,14 @@ def merge_folders(places: Sequence[Path], *, benchmark: str | None = None, renam
 
     Notes
     -----
-    Linear in the number of records, each of which is read once; reading them takes most of the time.
+    Linear in the number of records. Each is read once; again where several files are of one training, which are
+    compared whole, and the final ones where ranks need what is left out at first. Memory holds 1 kB of a record along
+    training, and of a final one with 42 scores 12 kB, or 23 kB on a board with a model that has a single run.
     """
     folders = find_folders(places)
     renames = tuple(parse_rename(text) for text in rename)
     groups: dict[str, list[Found]] = {}
-    for found in read_folders(folders, renames):
+    for found in read_folders(folders, renames, whole=whole):
         groups.setdefault(found.run.benchmark, []).append(found)
     if benchmark is not None:
         groups = _chosen(groups, benchmark)
@@ -139,15 +150,26 @@ def _merge(name: str, found: Sequence[Found], labels: dict[Path, str], renames: 
         cells.setdefault((record.run.sampler, record.run.train_seed, record.run.step), []).append(record)
     kept, agreeing, rounded = [], [], 0
     for records in cells.values():
-        for other in records[1:]:
-            if not identical(records[0].run, other.run):
-                _check_agreement(records[0], other)
-                rounded += 1
-        best = max(records, key=lambda record: fullness(record.run))
+        best, apart = _fullest(records) if len(records) > 1 else (records[0], 0)
         kept.append(best)
         agreeing += [record for record in records if record is not best]
+        rounded += apart
+    if compares_single_runs(found.run for found in kept):
+        kept = with_replicates(kept)
     return Board(benchmark=name, kept=tuple(kept), agreeing=tuple(agreeing), rounded=rounded, labels=labels,
                  renames=renames)  # fmt: skip
+
+
+def _fullest(records: Sequence[Found]) -> tuple[Found, int]:
+    """Return the fullest of the records of one training, and how many agree with the first to rounding only."""
+    runs = [record.read() for record in records]
+    rounded = 0
+    for other, run in zip(records[1:], runs[1:], strict=True):
+        if not identical(runs[0], run):
+            _check_agreement(records[0], other, disagreement(runs[0], run))
+            rounded += 1
+    fullest = max(range(len(runs)), key=lambda i: fullness(runs[i]))
+    return records[fullest], rounded
 
 
 def _check_protocols(name: str, found: Sequence[Found]) -> None:
@@ -156,7 +178,7 @@ def _check_protocols(name: str, found: Sequence[Found]) -> None:
     other = next((record for record in found if (record.run.protocol, record.run.quick) != like), None)
     if other is None:
         return
-    sides = [[r.run for r in found if (r.run.protocol, r.run.quick) == key]
+    sides = [_some(record for record in found if (record.run.protocol, record.run.quick) == key)
              for key in (like, (other.run.protocol, other.run.quick))]  # fmt: skip
     differs = differences(*sides) or ["the data, or an option of a metric, an extractor or the benchmark"]
     where = f"{first.folder} and {other.folder} hold" if first.folder != other.folder else f"{first.folder} holds"
@@ -164,6 +186,11 @@ def _check_protocols(name: str, found: Sequence[Found]) -> None:
         f"leaderboard: {where} scores of {name} made under unlike protocols; what differs: {'; '.join(differs)}; score "
         "all with one benchmark and one genbench, or rank them one by one."
     )
+
+
+def _some(found: Iterable[Found]) -> list[Run]:
+    """Return at most `LOOKED_AT` whole records, final ones first."""
+    return [record.read() for record in sorted(found, key=lambda record: not record.run.final)[:LOOKED_AT]]
 
 
 def _check_recipes(found: Sequence[Found]) -> None:
@@ -180,8 +207,7 @@ def _check_recipes(found: Sequence[Found]) -> None:
             )
 
 
-def _check_agreement(one: Found, other: Found) -> None:
-    said = disagreement(one.run, other.run)
+def _check_agreement(one: Found, other: Found, said: str | None) -> None:
     if said is not None:
         raise ProtocolError(
             f"leaderboard: {one.path} and {other.path} are two records of the same {_training(one.run)} that disagree "

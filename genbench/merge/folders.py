@@ -7,18 +7,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genbench.errors import ProtocolError, UsageError
+from genbench.merge.excerpts import Excerpts
 from genbench.records import Run
-from genbench.store import Store, check_name, read_record
+from genbench.store import check_name, place_of, read_record
 from genbench.tables import CONTROLS, is_control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A record, its file, and the results folder that this lies in; the sampler's name is that on the board."""
+    """A record, its file, and the results folder that this lies in.
+
+    Attributes
+    ----------
+    run : Run
+        With the sampler's name that it has on the board; an excerpt (`genbench.merge.excerpts`) unless it is ``whole``.
+    path, folder : Path
+    whole : bool
+    """
 
     run: Run
     path: Path
     folder: Path
+    whole: bool = True
+
+    def read(self) -> Run:
+        """Return the whole record, from its file where need be.
+
+        Raises
+        ------
+        ProtocolError
+            If the file was damaged in the meantime.
+        """
+        return self.run if self.whole else replace(read_record(self.path), sampler=self.run.sampler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +114,15 @@ def _has_records(folder: Path) -> bool:
     return any((folder / "records").glob("*/*.json"))
 
 
-def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = ()) -> list[Found]:
+def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = (), *, whole: bool = True) -> list[Found]:
     """Read every record, and call its sampler what it is to be called.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+    renames : sequence of Rename
+    whole : bool
+        Whether to keep the records, or excerpts of them.
 
     Raises
     ------
@@ -105,18 +132,19 @@ def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = ()) -> lis
         If a model that is to be renamed is not there.
     """
     found, used, models = [], set(), set()
+    excerpts = Excerpts()
     for folder in folders:
         about = [rename for rename in renames if rename.concerns(folder)]
         for path in sorted((folder / "records").glob("*/*.json")):
             run = read_record(path)
-            _check_place(run, path, folder)
+            _check_place(run, path)
             models.add(run.sampler)
             for rename in about:
                 if rename.old == run.sampler:
                     used.add(rename)
                     run = replace(run, sampler=rename.new)
                     break
-            found.append(Found(run=run, path=path, folder=folder))
+            found.append(Found(run=run if whole else excerpts.of(run), path=path, folder=folder, whole=whole))
     for rename in renames:
         if rename not in used:
             raise UsageError(
@@ -126,16 +154,22 @@ def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = ()) -> lis
     return found
 
 
-def _check_place(run: Run, path: Path, folder: Path) -> None:
+def with_replicates(found: Sequence[Found]) -> list[Found]:
+    """Put the jackknife's replicates into the excerpts of final records, from their files."""
+    excerpts = Excerpts(replicates=True)
+    return [one if one.whole or not one.run.final else replace(one, run=excerpts.of(one.read())) for one in found]
+
+
+def _check_place(run: Run, path: Path) -> None:
     """Refuse a record that is not what its file is called: moved, or damaged in a way that JSON does not notice."""
     try:
-        own = Store(folder.parent, folder.name).path(run.sampler, run.train_seed, run.step)
+        own = place_of(run.sampler, run.train_seed, run.step)
         control = is_control(run)
     except (UsageError, TypeError, ValueError) as error:
         raise ProtocolError(f"{path}: not a genbench record ({error}); remove the file.") from error
-    if own.parts[-2:] != path.parts[-2:]:
+    if own != f"{path.parent.name}/{path.name}":
         raise ProtocolError(
-            f"{path}: the record of this sampler, seed and step expected, got that of {'/'.join(own.parts[-2:])}; "
+            f"{path}: the record of this sampler, seed and step expected, got that of {own}; "
             "give the file back its name, or remove it."
         )
     if control and run.sampler not in CONTROLS:

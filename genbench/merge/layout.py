@@ -15,6 +15,7 @@ from genbench.errors import UsageError
 from genbench.latex import leaderboard_latex
 from genbench.markdown import leaderboard_markdown
 from genbench.merge.boards import Board
+from genbench.merge.folders import Found
 from genbench.publish import csv_text
 from genbench.records import Run
 from genbench.report import report_html
@@ -121,15 +122,19 @@ def _distinct(runs: Iterable[Run], key: str) -> list[str]:
 
 def _provenance(board: Board) -> dict[str, dict[str, str]]:
     """Return the provenance of every model's final records by column."""
+    models: dict[str, list[Found]] = {}
+    for found in (*board.kept, *board.agreeing):
+        if found.run.final:
+            models.setdefault(found.run.sampler, []).append(found)
+    devices: dict[str, list[Run]] = {}
+    for run in board.finals:
+        devices.setdefault(run.sampler, []).append(run)
     rows: dict[str, dict[str, str]] = {}
-    records = [found for found in (*board.kept, *board.agreeing) if found.run.final]
-    for model in dict.fromkeys(found.run.sampler for found in records):
-        mine = [found for found in records if found.run.sampler == model]
-        sources = [label for folder, label in board.labels.items() if any(found.folder == folder for found in mine)]
-        runs = [found.run for found in mine]
-        rows[model] = {"sources": "; ".join(sources)}
+    for model, mine in models.items():
+        folders, runs = {found.folder for found in mine}, [found.run for found in mine]
+        rows[model] = {"sources": "; ".join(label for folder, label in board.labels.items() if folder in folders)}
         rows[model] |= {key: "; ".join(_distinct(runs, key)) for key in ("genbench", "revision")}
-        rows[model]["device"] = "; ".join(_distinct((r for r in board.finals if r.sampler == model), "device"))
+        rows[model]["device"] = "; ".join(_distinct(devices.get(model, ()), "device"))
     return rows
 
 
@@ -175,7 +180,7 @@ def _latex(board: Board, benchmark: Benchmark) -> str:
 def _html(board: Board, benchmark: Benchmark) -> str:
     sources = [line.replace("`", "").replace("*", "") for line in _sources(board, benchmark)]
     return report_html(
-        board.runs,
+        [found.read() for found in board.kept],
         benchmark,
         _pictures(board),
         command=_command(board),

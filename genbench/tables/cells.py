@@ -38,15 +38,44 @@ def controls_of(runs: Iterable[Run]) -> list[Run]:
 
 def final_cells(runs: Iterable[Run], key: str, split: str | None) -> list[Cell]:
     """Collect, for one metric and split, the final scores of every model in alphabetical order, then the controls'."""
-    cells = []
+    rows = runs_by_row(runs)
+    found = ((run, s) for mine in rows.values() for run in mine for s in run.scores if (s.key, s.split) == (key, split))
+    return _cells(rows, found)
+
+
+def cells_by_metric(runs: Iterable[Run]) -> dict[tuple[str, str | None], list[Cell]]:
+    """Return `final_cells` of every metric and split at once: linear in the number of scores."""
+    rows = runs_by_row(runs)
+    found: dict[tuple[str, str | None], list[tuple[Run, Score]]] = {}
+    for mine in rows.values():
+        for run in mine:
+            for score in run.scores:
+                found.setdefault((score.key, score.split), []).append((run, score))
+    return {metric: _cells(rows, scores) for metric, scores in found.items()}
+
+
+def runs_by_row(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Group final runs by model, in alphabetical order, then those of controls by name in the order of the tables."""
+    rows: dict[str, list[Run]] = {}
     finals = [run for run in runs if run.final]
     models = sorted({run.sampler for run in finals if not is_control(run)})
-    controls = [run.sampler for run in controls_of(finals)]
-    for model in [*models, *controls]:
-        mine = [run for run in finals if run.sampler == model]
-        found = [s for run in mine for s in run.scores if s.key == key and s.split == split and s.estimate is not None]
-        cells.append(Cell(model, tuple(found), failed=len(mine) - len(found), control=model in controls))
-    return cells
+    for name in [*models, *(run.sampler for run in controls_of(finals))]:
+        rows[name] = []
+    for run in finals:
+        rows[run.sampler].append(run)
+    return rows
+
+
+def _cells(rows: dict[str, list[Run]], found: Iterable[tuple[Run, Score]]) -> list[Cell]:
+    scores: dict[str, list[Score]] = {name: [] for name in rows}
+    for run, score in found:
+        if score.estimate is not None:
+            scores[run.sampler].append(score)
+    controls = {name for name, mine in rows.items() if any(is_control(run) for run in mine)}
+    return [
+        Cell(name, tuple(scores[name]), failed=len(mine) - len(scores[name]), control=name in controls)
+        for name, mine in rows.items()
+    ]
 
 
 def metric_splits(runs: Iterable[Run]) -> list[Score]:

@@ -12,8 +12,17 @@ import pandas as pd
 from genbench.definitions import Benchmark
 from genbench.errors import ProtocolError
 from genbench.records import Run, Score
-from genbench.tables.cells import Cell, controls_of, final_cells, frame, is_control, mean_of, metric_splits, spread_of
-from genbench.tables.missing import missing_seeds
+from genbench.tables.cells import (
+    Cell,
+    cells_by_metric,
+    frame,
+    is_control,
+    mean_of,
+    metric_splits,
+    runs_by_row,
+    spread_of,
+)
+from genbench.tables.missing import missing_by_model
 from genbench.tables.ranking import order_of, ranks
 
 LEADERBOARD_COLUMNS = [
@@ -52,14 +61,14 @@ def leaderboard(runs: Sequence[Run], benchmark: Benchmark) -> pd.DataFrame:
     columns = [*LEADERBOARD_COLUMNS, *(c for s in examples for c in metric_columns(s.key))]
     if not finals:
         return frame([], columns)
-    cells = {s.key: {c.model: c for c in final_cells(finals, s.key, s.split)} for s in examples}
+    found = cells_by_metric(finals)
+    cells = {s.key: {c.model: c for c in found[s.key, s.split]} for s in examples}
     primary = examples[0] if examples and examples[0].key == benchmark.primary else None
-    wanted = expected_seeds(finals)
+    wanted, missing = expected_seeds(finals), missing_by_model(finals)
     rows = []
-    for model in [*_models(finals), *dict.fromkeys(run.sampler for run in controls_of(finals))]:
-        mine = [run for run in finals if run.sampler == model]
+    for model, mine in runs_by_row(finals).items():
         row = _about(mine, wanted.get(model, []), cells[primary.key][model] if primary else None, benchmark.primary)
-        row["missing"] = missing_seeds(finals, model)
+        row["missing"] = missing.get(model, "")
         for key in cells:
             row |= _metric(cells[key][model], key)
         if primary:
@@ -81,11 +90,10 @@ def expected_seeds(runs: Sequence[Run]) -> dict[str, list[int]]:
     Those that more than half of the other trained models have: one model that was trained from a further seed takes
     nobody's rank.
     """
-    have = {
-        model: {r.train_seed for r in runs if r.final and r.sampler == model and r.train_seed is not None}
-        for model in _models(runs)
-    }
-    have = {model: seeds for model, seeds in have.items() if seeds}
+    have: dict[str, set[int]] = {}
+    for run in runs:
+        if run.final and run.train_seed is not None and not is_control(run):
+            have.setdefault(run.sampler, set()).add(run.train_seed)
     count = Counter(seed for seeds in have.values() for seed in seeds)
     return {
         model: sorted(s for s, times in count.items() if s not in seeds and 2 * times > len(have) - 1)
@@ -97,10 +105,6 @@ def primary_order(runs: Sequence[Run], benchmark: Benchmark) -> list[str]:
     """Return the models, best first under the primary metric, unranked ones last; controls are none."""
     table = leaderboard(runs, benchmark)
     return [str(model) for model in table["model"][~table["control"].astype(bool)]]
-
-
-def _models(runs: Sequence[Run]) -> list[str]:
-    return sorted({run.sampler for run in runs if not is_control(run)})
 
 
 def _check(finals: Sequence[Run]) -> None:

@@ -13,7 +13,14 @@ def missing_seeds(runs: Sequence[Run], model: str) -> str:
 
     A failed run has a record and is not missing. Samples that genbench did not train, and controls, have no seeds.
     """
-    finals = [run for run in runs if run.final and run.train_seed is not None and not is_control(run)]
-    mine = {run.train_seed for run in finals if run.sampler == model}
-    wanted = {run.train_seed for run in finals} if mine else set()
-    return " ".join(str(seed) for seed in sorted(seed for seed in wanted - mine if seed is not None))
+    return missing_by_model(runs).get(model, "")
+
+
+def missing_by_model(runs: Sequence[Run]) -> dict[str, str]:
+    """Return `missing_seeds` of every model that was trained from seeds."""
+    have: dict[str, set[int]] = {}
+    for run in runs:
+        if run.final and run.train_seed is not None and not is_control(run):
+            have.setdefault(run.sampler, set()).add(run.train_seed)
+    wanted = set().union(*have.values())
+    return {model: " ".join(map(str, sorted(wanted - seeds))) for model, seeds in have.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.records import Run
-from genbench.tables.cells import final_cells, frame, head, mean_of, metric_splits, spread_of
+from genbench.tables.cells import cells_by_metric, frame, head, mean_of, metric_splits, spread_of
 from genbench.tables.ranking import ranks
 
 SCORES_COLUMNS = [
@@ -25,8 +25,9 @@ def scores(runs: Sequence[Run]) -> pd.DataFrame:
     trainings (``seeds``) or fresh samples of one (``samples``).
     """
     rows = []
+    found = cells_by_metric(runs)
     for example in metric_splits(runs):
-        cells = final_cells(runs, example.key, example.split)
+        cells = found[example.key, example.split]
         rank = ranks(cells, example.better)
         block: list[dict[str, Any]] = []
         controls: list[dict[str, Any]] = []

@@ -1,8 +1,8 @@
 """Speed and memory beside other packages: ``python -m tests.performance``, or ``--only`` some cases.
 
 With ``--out results`` it writes results/performance.md, and beside it results/performance/ with all rounds as JSON and
-the plot of growth. Two further benchmarks have programs of their own, which it runs when they are named: training (in a
-short form) and report.
+the plot of growth. Further benchmarks have programs of their own, which it runs when they are named: training and
+many_records (in a short form) and report.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.performance.suite import CASES
 PROGRAMS = {
     "training": ["--quick"],
     "report": [],
+    "many_records": ["--models", "5"],
 }
 """Benchmarks that compare no packages, and the options by which they end soon."""
 
