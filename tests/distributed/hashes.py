@@ -52,7 +52,7 @@ def look(folder: Path, case: str) -> str:
     seen = source.see(seed=0)
     evaluator = source.evaluator
     scores = evaluator.score_seen(seen, source.specs, seed=0)
-    real = evaluator.spaces.real(next(iter(seen)), "reference", evaluator._keep(next(iter(seen)), n))
+    real = evaluator.spaces.real(next(iter(seen)), "reference", evaluator.inputs.keep(next(iter(seen)), n))
     found = {"kind": type(next(iter(seen.values()))).__name__, "generated": digest(next(iter(seen.values())))}
     found |= {"real": digest(real), "scores": repr([score.estimate for score in scores])}
     return json.dumps(found)

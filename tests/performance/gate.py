@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +20,13 @@ from tests.performance.scored import bare_values
 
 def _stored(inputs: Inputs) -> Mapping[str, Any]:
     """Write the sets as files, and make a baseline of one of them."""
-    folder = tempfile.TemporaryDirectory()
-    paths = {name: Path(folder.name) / f"{name}.npy" for name in ("generated", "held_out", "reference")}
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    paths = {name: Path(folder) / f"{name}.npy" for name in ("generated", "held_out", "reference")}
     for name, path in paths.items():
         np.save(path, inputs[name].numpy())
     baseline = make_baseline(paths["held_out"], reference=paths["reference"], device="cpu")
-    return {**inputs, "paths": paths, "baseline": baseline, "folder": folder}
+    return {**inputs, "paths": paths, "baseline": baseline}
 
 
 def _check(stored: Mapping[str, Any]) -> Numbers:
