@@ -86,6 +86,7 @@ CASES = (
         ),
         work=_work,
         limit="one sweep of distances as a float64 product, two covariances, one trace term",
-        tolerance={"is": 1e-9, "fd": 1e-4, "precision": 5e-3, "recall": 5e-3},
+        # kd: in which sweep it shares float32 products decides its ninth digit.
+        tolerance={"is": 1e-9, "fd": 1e-4, "kd": 1e-6, "precision": 5e-3, "recall": 5e-3},
     ),
 )
