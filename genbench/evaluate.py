@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 SMALL = 10**9
 """Multiplications in the distances of two sets below which metrics compute in one thread."""
+
+
+Side = tuple[MetricSpec, Split | None, int]
+"""A metric, and the split and number of real samples that it is scored against."""
 
 
 class Evaluator:
@@ -222,19 +226,8 @@ class Evaluator:
         self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, seed: int
     ) -> tuple[Score, ...]:
         """Score what an extractor, here or elsewhere, has seen of the samples; arguments and result as of `score`."""
-        scores: list[Score] = []
-        specs = list(specs)
-        for spec in specs:
-            for split, rows in self.inputs.sides(spec):
-                self.inputs.announce(spec, generated[space_of(spec)], split, rows, seed=seed)
-        for spec in specs:
-            n, width = spec.n or self.benchmark.n, self.spaces.width(space_of(spec))
-            with one_thread(where=n * n * width < SMALL):
-                scores += [
-                    self._score(spec, generated[space_of(spec)], split, rows, seed=seed)
-                    for split, rows in self.inputs.sides(spec)
-                ]
-        return tuple(scores)
+        sides = [(spec, split, rows) for spec in specs for split, rows in self.inputs.sides(spec)]
+        return self._scores(generated, sides, seed=seed)
 
     def score_held_out(
         self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, n: int, seed: int
@@ -244,11 +237,20 @@ class Evaluator:
         Against held-out data, or the only reference there is; the training split is left out. Arguments else as of
         `score_seen`.
         """
+        sides = [(spec, *next(side for side in self.inputs.sides(spec) if side[0] != "train")) for spec in specs]
+        return self._scores(generated, sides, seed=seed, drawn=n)
+
+    def _scores(
+        self, generated: Mapping[Space, Seen], sides: Sequence[Side], *, seed: int, drawn: int | None = None
+    ) -> tuple[Score, ...]:
+        """Say what all metrics will ask, then compute them one by one."""
+        for spec, split, rows in sides:
+            self.inputs.announce(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=drawn)
         found = []
-        for spec in specs:
-            split, rows = next(side for side in self.inputs.sides(spec) if side[0] != "train")
-            with one_thread(where=n * rows * self.spaces.width(space_of(spec)) < SMALL):
-                found.append(self._score(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=n))
+        for spec, split, rows in sides:
+            n, width = drawn or spec.n or self.benchmark.n, self.spaces.width(space_of(spec))
+            with one_thread(where=n * (n if drawn is None else rows) * width < SMALL):
+                found.append(self._score(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=drawn))
         return tuple(found)
 
     def _score(

@@ -95,10 +95,13 @@ class Inputs:
             return self.statistics.n
         return min(n, len(self.dataset.train)) if self.splits == SPLITS else len(self.dataset.train)
 
-    def announce(self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int) -> None:
+    def announce(
+        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
+    ) -> None:
         """Say what a metric will ask of pairs of samples: the first pass over these then serves all that were said."""
         with suppress(SampleError):  # the metric will say so itself
-            announce_metric(self.metrics[spec.key], spec.options, self.given(spec, generated, split, rows, seed=seed))
+            given = self.given(spec, generated, split, rows, seed=seed, drawn=drawn)
+            announce_metric(self.metrics[spec.key], spec.options, given)
 
     def given(
         self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None

@@ -117,10 +117,10 @@ def look(
     # Known before any difference is looked at: what draws no more, or has a bias that n changes, has one look.
     most = looks if candidate.endless and by == "samples" and all(p.debiased for p in pairs) else 1
     alpha = level / most / (2 if two_sided else 1)
-    rows, look = rows_of(pairs, margins, alpha=alpha, two_sided=two_sided), 1
-    while overall(rows) == "inconclusive" and look < most:
-        runs = candidate.runs(keys, n * 2**look)
-        pairs, look = [pair(baseline, runs, key, by) for key in keys], look + 1
+    rows, times = rows_of(pairs, margins, alpha=alpha, two_sided=two_sided), 1
+    while overall(rows) == "inconclusive" and times < most:
+        runs = candidate.runs(keys, n * 2**times)
+        pairs, times = [pair(baseline, runs, key, by) for key in keys], times + 1
         rows = rows_of(pairs, margins, alpha=alpha, two_sided=two_sided)
     found = Result(
         verdict=overall(rows),
@@ -131,7 +131,7 @@ def look(
         against=path,
         runs_new=len(runs),
         runs_baseline=len(baseline.runs),
-        looks=look,
+        looks=times,
         most_looks=most,
         level=level,
         alpha=alpha,
