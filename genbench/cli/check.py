@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.cli.common import add_common, add_source, cache_folder, positive, settings, source_of
+from genbench.cli.common import add_common, add_reference, add_source, cache_folder, positive, settings, source_of
 from genbench.errors import EXIT_OK, GenbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -54,13 +54,7 @@ def add_parser(verbs: Any) -> None:
     what.add_argument("--plan", action="store_true", help="say what the gate can detect, and with how many samples")
     _test_options(check)
     _output_options(check)
-    against = check.add_argument_group("what samples are scored on (by default, what the baseline was)")
-    against.add_argument("--benchmark", help="for example digits")
-    against.add_argument("--reference", metavar="PATH", help="real samples of your own")
-    against.add_argument("--held-out", metavar="PATH", help="real samples that the model was not trained on")
-    against.add_argument("--reference-n", type=int, metavar="N", help="how many samples mu and sigma are of")
-    against.add_argument("--features", metavar="SPACE", help="the file holds features of this space of the benchmark")
-    against.add_argument("--extractor", metavar="NAME", help="the space of metrics that name none")
+    add_reference(check.add_argument_group("what samples are scored on (by default, what the baseline was)"))
     add_source(check)
     add_common(check)
     check.set_defaults(call=_check)

@@ -50,6 +50,18 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reference(group: argparse._ActionsContainer) -> None:
+    """Add what samples can be scored on, and in which space."""
+    group.add_argument("--benchmark", help="what to score them on, for example digits")
+    group.add_argument("--reference", metavar="PATH", help="score them against these real samples instead")
+    group.add_argument("--held-out", metavar="PATH", help="real samples that the model was not trained on")
+    group.add_argument("--reference-n", type=int, metavar="N", help="how many samples mu and sigma are of")
+    group.add_argument("--features", metavar="SPACE", help="the file holds features of this space of the benchmark")
+    group.add_argument(
+        "--extractor", metavar="NAME", help="the space of metrics that name none (pca, inception-v3, ...)"
+    )
+
+
 def add_source(command: argparse.ArgumentParser) -> None:
     """Add what says how a generator or file is to be read."""
     group = command.add_argument_group("the generator")

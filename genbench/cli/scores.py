@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.cli.common import (
     add_common,
     add_profile,
+    add_reference,
     add_source,
     cache_folder,
     positive,
@@ -55,10 +56,7 @@ def add_parser(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     score.add_argument("samples", help="a folder, file, generator in Python, or checkpoint; see below")
-    score.add_argument("--benchmark", help="what to score it on, for example digits")
-    score.add_argument("--reference", metavar="PATH", help="score it against these real samples instead")
-    score.add_argument("--held-out", metavar="PATH", help="real samples that the model was not trained on")
-    score.add_argument("--reference-n", type=int, metavar="N", help="how many samples mu and sigma are of")
+    add_reference(score)
     score.add_argument("--n", type=int, help="generated samples to score against a reference (default: all of a file)")
     score.add_argument("--name", help="the sampler's name in the tables (default: the file's name)")
     score.add_argument(
@@ -68,10 +66,6 @@ def add_parser(verbs: Any) -> None:
         metavar="KEY",
         help="score by this too, as fid, fd@identity.pool or my:METRIC@...; may be repeated",
     )
-    score.add_argument(
-        "--extractor", metavar="NAME", help="the space of metrics that name none (pca, inception-v3, ...)"
-    )
-    score.add_argument("--features", metavar="SPACE", help="the file holds features of this space of the benchmark")
     add_source(score)
     score.add_argument("--seed", type=int, default=0, help="of the draw")
     score.add_argument("--out", type=Path, help="results folder: add a record there and derive its tables anew")
