@@ -17,11 +17,8 @@ from genbench.metrics.sweep import Screen
 VAST = 2**33
 """Multiplications in the products of two sets from which on the cubic kernel is summed in single precision."""
 
-TILE = 256, 1024
+TILE = 1024, 256
 """Rows and columns of which kernel values are made at a time: they stay in the cache."""
-
-CENTRED = 64
-"""Rows that are centred at a time."""
 
 
 class CubicSums:
@@ -53,7 +50,8 @@ class CubicSums:
     def __init__(self, points: Tensor, others: Tensor, members: tuple[Tensor, Tensor]) -> None:
         self._sets, self._members, self._within = (points, others), members, points is others
         self._centre, self._d = others.mean(dim=0), points.shape[1]
-        ours, theirs = (torch.cat([part @ self._centre for part in self._centred(side)]) / self._d for side in (0, 1))
+        theirs = self._products(1, self._centre[None]).squeeze(1) / self._d
+        ours = theirs if self._within else self._products(0, self._centre[None]).squeeze(1) / self._d
         self._shifts = ours + (1 + self._centre @ self._centre / self._d), theirs
         self._sums = torch.zeros_like(members[0]), torch.zeros_like(members[1])
         self._scaled: _Scaled | None = None
@@ -97,23 +95,21 @@ class CubicSums:
         own, shifts, members = self._shifts[side][:, None], self._shifts[across], self._members[across]
         powers = torch.stack([shifts**power for power in range(4)], dim=1)
         weights = (powers[:, :3, None] * members[:, None, :]).flatten(1)
-        weighted = weights.new_zeros((weights.shape[1], self._d))
-        for rows, part in zip(_parts(weights), self._centred(across), strict=True):
-            weighted.addmm_(weights[rows].T, part)
-        products = torch.cat([part @ weighted.T for part in self._centred(side)])
-        zeroth, once, twice = products.view(-1, 3, members.shape[1]).unbind(1)
+        weighted = weights.T @ self._sets[across] - torch.outer(weights.sum(dim=0), self._centre)
+        zeroth, once, twice = self._products(side, weighted).view(-1, 3, members.shape[1]).unbind(1)
         constant = powers.T @ members
         total = ((constant[0] * own + 3 * constant[1]) * own + 3 * constant[2]) * own + constant[3]
         total += 3 / self._d * ((zeroth * own + 2 * once) * own + twice)
         if self._within:
-            squares = torch.cat([part.square().sum(dim=1) for part in self._centred(side)])
+            squares = torch.linalg.vector_norm(self._sets[side], dim=1).square_()
+            squares -= 2 * self._d * shifts + self._centre @ self._centre
             itself = own.squeeze(1) + shifts
             total -= members * (itself.square() * (itself + 3 / self._d * squares))[:, None]
         return total
 
-    def _centred(self, side: int) -> Iterator[Tensor]:
-        for rows in _parts(self._sets[side]):
-            yield self._sets[side][rows] - self._centre
+    def _products(self, side: int, vectors: Tensor) -> Tensor:
+        """Inner products of a side's centred rows with vectors (k, d): (n, k); the centre is taken off afterwards."""
+        return self._sets[side] @ vectors.T - vectors @ self._centre
 
 
 class _Scaled(NamedTuple):
@@ -140,7 +136,3 @@ def _scaled(unit: float, shifts: tuple[Tensor, Tensor], members: tuple[Tensor, T
 def _steps(whole: slice, size: int) -> Iterator[slice]:
     for start in range(whole.start, whole.stop, size):
         yield slice(start, min(start + size, whole.stop))
-
-
-def _parts(rows: Tensor) -> Iterator[slice]:
-    return _steps(slice(0, len(rows)), CENTRED)

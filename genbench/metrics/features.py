@@ -27,7 +27,7 @@ class Features:
     Parameters
     ----------
     values : (n, d) tensor or array of numbers
-        One row a sample. Converted to float64, in which every deciding sum and distance is taken.
+        One row a sample. Float32 and float64 rows are not copied: leave them as they are.
 
     Raises
     ------
@@ -35,14 +35,19 @@ class Features:
         If the table is empty, not two-dimensional, or holds a value that is not finite or beyond 1e30 in size.
     """
 
-    __slots__ = ("__weakref__", "_beside", "_memory", "values")
+    __slots__ = ("__weakref__", "_beside", "_memory", "given")
+
+    given: Tensor
+    """The rows, (n, d): float32 where they came so and nothing has asked for float64 yet, else float64."""
 
     def __init__(self, values: Any) -> None:
         tensor = torch.as_tensor(values)
         if tensor.dim() != 2 or tensor.shape[0] == 0 or tensor.shape[1] == 0:
             raise SampleError(f"features: an (n, d) table with n, d >= 1 expected, got shape {tuple(tensor.shape)}.")
         # One layout in memory, because the order of sums, and with it the last bit, follows the layout.
-        tensor = tensor.detach().to(torch.float64).contiguous()
+        tensor = tensor.detach().contiguous()
+        if tensor.dtype != torch.float32:
+            tensor = tensor.to(torch.float64)
         least, most = map(float, torch.aminmax(tensor))  # not a number, if one of them is none
         largest = max(-least, most)
         if not -LARGEST <= least <= most <= LARGEST:
@@ -55,7 +60,7 @@ class Features:
                 f"features: numbers of at most {LARGEST:g} in size expected, got {largest:.3g}, the powers of which "
                 "cannot be summed; scale the features."
             )
-        self.values: Tensor = tensor
+        self.given = tensor
         self._memory: dict[Hashable, Any] = {}
         self._beside: WeakKeyDictionary[Features, dict[Hashable, Any]] = WeakKeyDictionary()
 
@@ -65,14 +70,21 @@ class Features:
         return values if isinstance(values, cls) else cls(values)
 
     @property
+    def values(self) -> Tensor:
+        """The rows, (n, d) in float64, in which every deciding sum and distance is taken."""
+        if self.given.dtype != torch.float64:
+            self.given = self.given.to(torch.float64)
+        return self.given
+
+    @property
     def n(self) -> int:
         """Number of rows."""
-        return int(self.values.shape[0])
+        return int(self.given.shape[0])
 
     @property
     def d(self) -> int:
         """Number of columns."""
-        return int(self.values.shape[1])
+        return int(self.given.shape[1])
 
     def remember(self, key: Hashable, compute: Callable[[], T], *, beside: Features | None = None) -> T:
         """Return what ``compute`` gave the first time it was asked for under ``key``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
@@ -66,13 +68,14 @@ def inception_score(*, generated: Any) -> Estimate:
     if n < 2 or classes < 2:
         raise SampleError(f"is: logits of >= 2 samples and >= 2 classes expected, got shape ({n}, {classes}).")
     groups = group_count(n)
-    found = sum_answers(features.values, group_rows(n, groups))
+    logits = logits_of(features)
+    found = sum_answers(logits, group_rows(n, groups))
     shares = found.sums.sum(dim=0) / n
     seen = shares > 0
     # Around 0, not the mean: what that costs is 2^-53 of the share, beside which a rounding below 0 means 0.
     variances = ((found.squares - n * shares.square()) / (n - 1)).clamp_(min=0)
     bias = float((variances[seen] / shares[seen]).sum()) / (2 * n)
-    divergences = _divergences(features.values, found.negative_entropies, shares)
+    divergences = _divergences(logits, found.negative_entropies, shares)
     log_score = float(divergences.mean())
     log_error = float(divergences.std()) / math.sqrt(n)
     width = float(ndtri(0.5 + LEVEL / 2)) * log_error
@@ -113,6 +116,11 @@ class Answers:
     entropy_sums: Tensor
 
 
+def logits_of(features: Features) -> Tensor:
+    """Return the rows: above `WIDE` as they were given, because there float32 is enough and float64 takes a copy."""
+    return features.given if features.n * features.d > WIDE else features.values
+
+
 def group_rows(n: int, groups: int) -> list[NDArray[np.int64]]:
     """Return the rows of every jackknife group; all of them as one where there are no groups."""
     if not groups:
@@ -126,7 +134,8 @@ def sum_answers(logits: Tensor, parts: Sequence[NDArray[np.int64]]) -> Answers:
 
     Parameters
     ----------
-    logits : (n, C) float64 tensor
+    logits : (n, C) tensor
+        Float64; or float32, of which there are more than `WIDE`.
     parts : sequence of (k,) int64 arrays
         Rows; none in two parts.
 
@@ -168,29 +177,36 @@ def _sum_in_float32(logits: Tensor, parts: Sequence[NDArray[np.int64]]) -> Answe
     less than 1e-8, which a test holds against float64.
     """
     n, classes = logits.shape
-    sums, squares = logits.new_zeros(len(parts), classes), logits.new_zeros(classes)
-    entropies = logits.new_zeros(n)
-    belongs = torch.zeros(len(parts), n, device=logits.device)
+    zeros = partial(torch.zeros, dtype=torch.float64, device=logits.device)
+    sums, squares, entropies = zeros(len(parts), classes), zeros(classes), zeros(n)
+    labels = torch.full((n,), len(parts), device=logits.device)  # of rows in no part
     for part, rows in enumerate(parts):
-        belongs[part, torch.from_numpy(rows).to(logits.device)] = 1
-    counted = belongs.sum(dim=0)
+        labels[torch.from_numpy(rows).to(logits.device)] = part
+    counted = (labels < len(parts)).float()
     for start, block, p in _float32_answers(logits):
         here = slice(start, start + len(p))
         lse = block.amax(dim=1).double() - p.amax(dim=1).double().log()
         entropies[here] = (torch.linalg.vecdot(p, block).double() - lse) * counted[here]
-        sums += belongs[:, here] @ p
+        sums += _sum_by_label(p, labels[here], len(parts))
         squares += counted[here] @ p.square_()
     return _answers(sums, squares, entropies, parts)
 
 
+def _sum_by_label(p: Tensor, labels: Tensor, parts: int) -> Tensor:
+    """Sum rows by their labels, (parts, C); the label ``parts`` is left out."""
+    if p.device.type == "cpu":
+        return p.new_zeros(parts + 1, p.shape[1]).index_add_(0, labels, p)[:parts]
+    # Elsewhere that adds in any order; a product adds in a fixed one.
+    return one_hot(labels, parts + 1).to(p.dtype).T[:parts] @ p
+
+
 def _float32_answers(logits: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Give the number of the first row, logits and probabilities of blocks, in memory that is used again."""
+    """Give the number of the first row, logits and probabilities of blocks, these in memory that is used again."""
     rows = 4 * _block_rows(logits)
-    block = torch.empty(rows, logits.shape[1], device=logits.device)
-    p = torch.empty_like(block)
+    p = torch.empty(rows, logits.shape[1], device=logits.device)
     for start in range(0, len(logits), rows):
-        kept = block[: len(logits) - start].copy_(logits[start : start + rows])
-        yield start, kept, torch.softmax(kept, dim=1, out=p[: len(kept)])
+        block = logits[start : start + rows].float()  # no copy where they are that already
+        yield start, block, torch.softmax(block, dim=1, out=p[: len(block)])
 
 
 def log_scores(sums: Tensor, entropy_sums: Tensor, sizes: Tensor) -> list[float]:

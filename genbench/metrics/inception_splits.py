@@ -9,7 +9,7 @@ import numpy as np
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
-from genbench.metrics.inception import log_scores, sum_answers, within_range
+from genbench.metrics.inception import log_scores, logits_of, sum_answers, within_range
 from genbench.metrics.metric import Metric
 from genbench.records import Estimate
 
@@ -54,14 +54,14 @@ def inception_score_splits(*, generated: Any, rng: int, splits: int = 10, shuffl
     Salimans et al. 2016, arXiv:1606.03498, section 4; checked against ``isc_features_to_metric`` of torch-fidelity 0.4.
     """
     features = Features.of(generated)
-    values, n = features.values, features.n
+    n = features.n
     if not 1 <= splits <= n or features.d < 2:
         raise SampleError(
             f"is_splits: logits of >= 2 classes, and splits between 1 and n, expected, got shape ({n}, {features.d}) "
             f"and {splits} splits; score more samples or lower splits."
         )
     order = np.random.RandomState(rng % 2**32).permutation(n) if shuffle else np.arange(n)
-    found = sum_answers(values, [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)])
+    found = sum_answers(logits_of(features), [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)])
     scores = [math.exp(log_score) for log_score in log_scores(found.sums, found.entropy_sums, found.sizes)]
     return Estimate(
         value=within_range(float(np.mean(scores)), features.d),
