@@ -12,6 +12,9 @@ from genbench.metrics.features import Features
 from genbench.randomness import derive_seed
 from genbench.stats.jackknife import group_count, group_labels
 
+OFFSET = 10
+"""Deviations that the mean of a set may be from zero before both sets are moved: it costs a digit, and no copies."""
+
 
 def unit_directions(count: int, d: int, seed: int) -> Tensor:
     """Draw random unit vectors, uniform on the sphere: (count, d) float64, on the CPU."""
@@ -41,9 +44,11 @@ def projected_squares(
     x, y = generated.values, reference.values
     groups = group_count(len(x), len(y)) if replicates else 0
     labels = [_labels(z, groups) if groups else None for z in (x, y)]
-    # A common offset would cost digits in the products, and moves no distance.
+    directions = directions.to(x.device)
+    # A common offset moves no distance. One beyond `OFFSET` deviations would cost digits in the products.
     centre = y.mean(dim=0)
-    x, y, directions = x - centre, y - centre, directions.to(x.device)
+    if centre @ centre > OFFSET**2 * (torch.linalg.vector_norm(y).square() / len(y) - centre @ centre):
+        x, y = x - centre, y - centre
     # One table from the start: small ones that are kept between large ones that come and go tear memory apart.
     found = torch.empty((1 + groups, len(directions)), dtype=x.dtype, device=x.device)
     for rows in row_blocks(len(directions), 8 * (len(x) + len(y))):
