@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,30 +19,21 @@ from genbench.cache import FeatureCache
 from genbench.data import load_dataset
 from genbench.data.sizes import with_fewer
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec, Split, protocol_hash
-from genbench.devices import one_thread, resolve_device
-from genbench.errors import ConvergenceError, SampleError
-from genbench.estimation import as_score, compute_estimate
+from genbench.devices import resolve_device
 from genbench.inputs import Inputs, space_of
 from genbench.metrics.moments import Statistics
 from genbench.protocols import Sampler
 from genbench.provenance import provenance
 from genbench.randomness import derive_seed
-from genbench.records import Estimate, Run, Score
+from genbench.records import Run, Score
 from genbench.requirements import load_metric
 from genbench.sampling.blocks import FiniteSampler, draw_blocks, draw_labels
-from genbench.spaces import Seen, Source, Space, Spaces
-from genbench.stats.jackknife import values_alone
-from genbench.timing import collect, measure
+from genbench.scorer import Scorer
+from genbench.spaces import Seen, Space, Spaces
+from genbench.timing import collect
 
 if TYPE_CHECKING:
     from genbench.distributed.rows import Share
-
-SMALL = 10**9
-"""Multiplications in the distances of two sets below which metrics compute in one thread."""
-
-
-Side = tuple[MetricSpec, Split | None, int]
-"""A metric, and the split and number of real samples that it is scored against."""
 
 
 class Evaluator:
@@ -114,7 +104,7 @@ class Evaluator:
             for spec in benchmark.metrics
         }
         self.inputs = Inputs(benchmark, self.dataset, self.spaces, self.metrics, splits, statistics)
-        self._nulls: dict[tuple[str, Split | None, int], float | None] = {}
+        self.scorer = Scorer(self.inputs)
 
     @cached_property
     def protocol(self) -> str:
@@ -227,7 +217,7 @@ class Evaluator:
     ) -> tuple[Score, ...]:
         """Score what an extractor, here or elsewhere, has seen of the samples; arguments and result as of `score`."""
         sides = [(spec, split, rows) for spec in specs for split, rows in self.inputs.sides(spec)]
-        return self._scores(generated, sides, seed=seed)
+        return self.scorer.scores(generated, sides, seed=seed)
 
     def score_held_out(
         self, generated: Mapping[Space, Seen], specs: Iterable[MetricSpec], *, n: int, seed: int
@@ -238,65 +228,4 @@ class Evaluator:
         `score_seen`.
         """
         sides = [(spec, *next(side for side in self.inputs.sides(spec) if side[0] != "train")) for spec in specs]
-        return self._scores(generated, sides, seed=seed, drawn=n)
-
-    def _scores(
-        self, generated: Mapping[Space, Seen], sides: Sequence[Side], *, seed: int, drawn: int | None = None
-    ) -> tuple[Score, ...]:
-        """Say what all metrics will ask, then compute them one by one."""
-        for spec, split, rows in sides:
-            self.inputs.announce(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=drawn)
-        found = []
-        for spec, split, rows in sides:
-            n, width = drawn or spec.n or self.benchmark.n, self.spaces.width(space_of(spec))
-            with one_thread(where=n * (n if drawn is None else rows) * width < SMALL):
-                found.append(self._score(spec, generated[space_of(spec)], split, rows, seed=seed, drawn=drawn))
-        return tuple(found)
-
-    def _score(
-        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
-    ) -> Score:
-        n = drawn or spec.n or self.benchmark.n
-        estimate, failure = None, None
-        try:
-            with measure(f"metric {spec.key}"):
-                estimate = self._estimate(spec, generated, split, rows, seed=seed, drawn=drawn)
-            if estimate.null is None:
-                with measure("what real data score"):
-                    estimate = replace(estimate, null=self._null(spec, split, rows))
-        except (SampleError, ConvergenceError) as error:
-            failure = str(error)
-        extractor = self.spaces.extractors[spec.extractor]
-        named, n_reference = self.inputs.labelled(spec, split, rows), None if split is None else rows
-        metric = self.metrics[spec.key]
-        return as_score(named, metric, extractor, estimate, failure, split=split, n=n, n_reference=n_reference)
-
-    def _estimate(
-        self, spec: MetricSpec, generated: Seen, split: Split | None, rows: int, *, seed: int, drawn: int | None = None
-    ) -> Estimate:
-        """Compute a metric from what it names, and nothing else."""
-        given = self.inputs.given(spec, generated, split, rows, seed=seed, drawn=drawn)
-        return compute_estimate(self.metrics[spec.key], spec.options, given, seed=seed)
-
-    def _null(self, spec: MetricSpec, split: Split | None, rows: int) -> float | None:
-        """What a perfect generator scores at this n: one split's real data played as generated, against the other's.
-
-        Where the training split is too small to be played, what it leaves out is.
-
-        A metric that is given both splits has no third set of real data to play with, and says itself what it expects.
-        """
-        key = (spec.key, split, rows)
-        if self.metrics[spec.key].needs & set(SPLITS) or split == "reference":
-            return None
-        if key not in self._nulls:
-            player: Source = "train" if split == "test" else "test"
-            n = spec.n or self.benchmark.n
-            if len(self.dataset.split(player)) < n:
-                player = "spare"
-            try:
-                played = self.spaces.real(space_of(spec), player, self.inputs.keep(space_of(spec), n))
-                with values_alone():
-                    self._nulls[key] = self._estimate(spec, played, split, rows, seed=0).value
-            except (SampleError, ConvergenceError):
-                self._nulls[key] = None
-        return self._nulls[key]
+        return self.scorer.scores(generated, sides, seed=seed, drawn=n)

@@ -16,7 +16,7 @@ from genbench.cache import FeatureCache, feature_key
 from genbench.definitions import Dataset, Split
 from genbench.devices import metric_device
 from genbench.distributed.resume import Blocks
-from genbench.errors import SampleError
+from genbench.errors import SampleError, SetupError
 from genbench.extractors.blocks import send
 from genbench.extractors.modules import as_extractor
 from genbench.metrics.features import Features
@@ -194,13 +194,20 @@ class Spaces:
         """See the first n rows of a split, with the other processes where there are any."""
         if self.team is None or all(getattr(self.extractors[name], "cheap", False) for name, _ in keep):
             return self.see(self._real_blocks(split, n), keep)
+        if not self.team.main:
+            raise SetupError(f"features: those of {n} real samples ({split}) expected from rank 0, got none.")
         self.team.call("real", split=split, n=n, keep=[[*space, *wanted] for space, wanted in keep.items()])
-        share = self.team.share(n, BLOCK)
+        return self._see_part(self.team, split, n, keep)
+
+    def _see_part(self, team: Team, split: Source, n: int, keep: Mapping[Space, Keep]) -> dict[Space, Seen]:
+        share = team.share(n, BLOCK)
         return self.see(self._real_blocks(split, n, share.part), keep, share)
 
     def help_split(self, split: Source, n: int, keep: Iterable[tuple[str, str, int, int | None]]) -> None:
         """Do this process's part of what rank 0 began by `see_split`."""
-        self.see_split(split, n, {(name, layer): Keep(rows, groups) for name, layer, rows, groups in keep})
+        assert self.team is not None
+        wanted = {(name, layer): Keep(rows, groups) for name, layer, rows, groups in keep}
+        self._see_part(self.team, split, n, wanted)
 
     def width(self, space: Space) -> int:
         """Return how many columns a layer has."""
@@ -213,6 +220,18 @@ class Spaces:
         if key not in self._real:
             self._real[key] = self._see_real(space, split, keep)
         return self._real[key]
+
+    def known(self) -> dict[tuple[Space, Source, Keep], Features]:
+        """Return the real features that were seen, but not the heads of longer tables."""
+        tables = {key: seen for key, seen in self._real.items() if isinstance(seen, Features)}
+        longest: dict[tuple[Space, Source], int] = {}
+        for space, split, keep in tables:
+            longest[space, split] = max(keep.n, longest.get((space, split), 0))
+        return {key: seen for key, seen in tables.items() if key[2].n == longest[key[:2]]}
+
+    def learn(self, space: Space, split: Source, keep: Sequence[Any], features: Features) -> None:
+        """Take real features from another process that has seen them."""
+        self._real[space, split, Keep(*keep)] = features
 
     def _see_real(self, space: Space, split: Source, keep: Keep) -> Seen:
         rows = len(self.dataset.split(split))

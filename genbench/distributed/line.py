@@ -100,6 +100,13 @@ class Line:
             raise self._cut(error) from error
         return json.loads(found)
 
+    def count(self, key: str) -> int:
+        """Return how often a rank has asked this before: every number is given once."""
+        try:
+            return self.store.add(self._key(key), 1) - 1
+        except RuntimeError as error:
+            raise self._cut(error) from error
+
     def fail(self, error: BaseException) -> None:
         """Tell whoever waits that this rank cannot go on; the first to say so is heard."""
         told = describe(error)

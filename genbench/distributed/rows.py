@@ -50,7 +50,7 @@ class Share:
         rank, world, *_ = line.place
         self.part = slice(rank, None, world)
         self.main = rank == 0
-        self._tag = (line.session % 2**10) * 2**20 + call % 2**20  # rows of a pass that was broken off are not taken
+        self._tag = message_tag(line, call)  # rows of a pass that was broken off are not taken
 
     def gather(self, own: Iterable[Rows]) -> Generator[Rows, None, None]:
         """Give the rows of all blocks in their order, on rank 0; elsewhere send this rank's, and give nothing.
@@ -149,3 +149,8 @@ class Share:
 
     def _key(self, kind: str, index: int) -> str:
         return f"{kind}/{self._call}/{index}"
+
+
+def message_tag(line: Line, call: int) -> int:
+    """Return a number for the messages of one call in one evaluation."""
+    return (line.session % 2**10) * 2**20 + call % 2**20

@@ -72,7 +72,12 @@ def _follow(mine: Team, opened: Callable[[], S]) -> S:
         _prepare(mine, source)
         try:
             mine.serve(
-                {"agree": _agree(source), "see": _helping(source.see), "real": source.evaluator.spaces.help_split}
+                {
+                    "agree": _agree(source),
+                    "see": _helping(source.see),
+                    "real": source.evaluator.spaces.help_split,
+                    "score": source.evaluator.scorer.help,
+                }
             )
         finally:
             source.close()

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from genbench.distributed.line import Line, describe, told_error
 from genbench.distributed.places import Place
-from genbench.distributed.rows import Share
+from genbench.distributed.rows import Share, message_tag
 from genbench.errors import GenbenchError, SetupError
 
 TRANSFER = 5.0
@@ -163,9 +163,23 @@ class Team:
 
     def share(self, n: int, block: int) -> Share:
         """Return this rank's share of one pass over n samples; every rank must ask for it."""
+        return Share(self.line, self.group, call=self._said, n=n, block=block)
+
+    @property
+    def group(self) -> dist.ProcessGroup:
+        """What tables go through; every rank must ask for it."""
         if self._group is None:
             self._group = self._connect()
-        return Share(self.line, self._group, call=self._said, n=n, block=block)
+        return self._group
+
+    @property
+    def tag(self) -> int:
+        """A number of this call's messages: those of an evaluation that was broken off are not taken."""
+        return message_tag(self.line, self._said)
+
+    def next_number(self) -> int:
+        """Return the next number from 0 that no rank has had since the last call."""
+        return self.line.count(f"number/{self._said}")
 
     def _connect(self) -> dist.ProcessGroup:
         """Make the group that rows go through, once all ranks are known to be there."""

@@ -55,6 +55,11 @@ def announce_metric(metric: Metric, options: Mapping[str, Any], given: Mapping[s
         wishes(given, {**metric.options, **options})
 
 
+def reads_pairs(metric: Metric) -> bool:
+    """Return whether a metric reads pairs of samples in passes that it shares with others."""
+    return metric.compute in _WISHES
+
+
 def _neighbours(given: Given, options: Mapping[str, Any]) -> None:
     generated, reference = given["generated"], given["reference"]
     for each in (generated, reference):

@@ -233,3 +233,38 @@ def test_the_doctor_examines_every_rank(folder: Path, tmp_path: Path) -> None:
     for name in ("ranks", "genbench", "torch", "python", "rank 2", "clock", "transfer"):
         assert f"ok   {name}" in done.stdout
     assert done.stdout.splitlines()[-1] == "all is well"
+
+
+WIDE = ("score", "wide.npy", "--reference", "wider.npy", "--held-out", "widest.npy", "--no-cache", "--json")
+SHARED = (*WIDE, "--metric", "tests.distributed.parts:SHARED_MEAN")
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sets whose pairs are enough work to be shared: 2,003^2 x 256 > 10^9."""
+    made = tmp_path_factory.mktemp("wide")
+    rng = np.random.default_rng(0)
+    for name in ("wide", "wider", "widest"):
+        np.save(made / f"{name}.npy", rng.standard_normal((2003, 256)).astype(np.float32))
+    return made
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_metrics_that_the_ranks_share_are_those_of_one_process(wide: Path, tmp_path: Path, world: int) -> None:
+    """Pairwise, transport, moments, a metric with random numbers, and one of the user's own that another rank does."""
+    metrics = [f"--metric={name}" for name in ("fd", "kd", "recall", "kl_knn", "sliced_w2", "c2st")]
+    one = genbench(1, *SHARED, *metrics, cwd=wide, TASK_LOG=tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    done = genbench(world, *SHARED, *metrics, "--profile", cwd=wide, TASK_LOG=tmp_path / "log")
+    assert done.returncode == 0, done.stderr
+    assert scores(done) == scores(one)
+    assert int((tmp_path / "log").read_text()) in range(1, world)
+    assert {"features to other ranks", "metrics of other ranks"} <= set(json.loads(done.stdout)["profile"])
+
+
+def test_a_rank_that_is_killed_at_a_metric_is_named(wide: Path, tmp_path: Path) -> None:
+    done = genbench(2, *SHARED, cwd=wide, TASK_LOG=tmp_path / "log", BREAK="metric", GENBENCH_LOST_AFTER=4)
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert "rank 1" in done.stderr
+    assert "Traceback" not in done.stderr
