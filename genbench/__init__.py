@@ -12,13 +12,18 @@ from genbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from genbench.benchmarks import load_benchmark as load_benchmark
+    from genbench.comparison import Comparison as Comparison
+    from genbench.comparison import compare as compare
     from genbench.data import load_dataset as load_dataset
     from genbench.definitions import Benchmark as Benchmark
     from genbench.definitions import Dataset as Dataset
     from genbench.errors import GenbenchError as GenbenchError
     from genbench.evaluate import Evaluator as Evaluator
+    from genbench.gate import Result as Result
     from genbench.gate import check as check
     from genbench.gate import make_baseline as make_baseline
+    from genbench.grids import Grid as Grid
+    from genbench.grids import grid as grid
     from genbench.load import load_sampler as load_sampler
     from genbench.metrics.features import Features as Features
     from genbench.metrics.metric import Metric as Metric
@@ -37,7 +42,12 @@ _PUBLIC = {
     "GenbenchError": "genbench.errors",
     "Evaluator": "genbench.evaluate",
     "score": "genbench.scoring",
+    "compare": "genbench.comparison",
+    "Comparison": "genbench.comparison",
+    "grid": "genbench.grids",
+    "Grid": "genbench.grids",
     "check": "genbench.gate",
+    "Result": "genbench.gate",
     "make_baseline": "genbench.gate",
     "load_dataset": "genbench.data",
     "Features": "genbench.metrics.features",
@@ -53,6 +63,7 @@ _PUBLIC = {
     "Score": "genbench.records",
     "run_benchmark": "genbench.run",
     "load_sampler": "genbench.load",
+    "parse_place": "genbench.storage",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,18 +14,21 @@ from genbench.grids import sample_grid
 from genbench.metrics.features import Features
 from genbench.pictures import influence_picture, nearest_picture
 from genbench.spaces import Keep, Seen, Space
+from genbench.storage import Place
 
 if TYPE_CHECKING:
     from genbench.evaluate import Evaluator
 
 
-def picture_real(folder: Path, evaluator: Evaluator) -> None:
+def picture_real(folder: Place, evaluator: Evaluator) -> None:
     """Write the grid of held-out samples."""
     held_out = torch.from_numpy(evaluator.dataset.test[: evaluator.benchmark.n])
     _write(folder, "real", sample_grid(held_out, evaluator.dataset.train))
 
 
-def picture_samples(folder: Path, name: str, evaluator: Evaluator, samples: Tensor, seen: Mapping[Space, Seen]) -> None:
+def picture_samples(
+    folder: Place, name: str, evaluator: Evaluator, samples: Tensor, seen: Mapping[Space, Seen]
+) -> None:
     """Write ``NAME.png``, and of images ``NAME-nearest.png`` and ``NAME-influence.png`` in the primary metric's space.
 
     Nearest among the training samples that scores compare with; influence on the distance to held-out ones.
@@ -47,6 +49,6 @@ def picture_samples(folder: Path, name: str, evaluator: Evaluator, samples: Tens
     _write(folder, f"{name}-influence", influence_picture(drawn, features, test))
 
 
-def _write(folder: Path, name: str, picture: bytes | None) -> None:
+def _write(folder: Place, name: str, picture: bytes | None) -> None:
     if picture is not None:
         write_atomic(folder / f"{name}.png", picture)

@@ -1,18 +1,26 @@
 """Files that are complete or absent: written beside their place, flushed, then renamed over it; and where they go."""
 
+import logging
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from genbench.errors import SetupError
+from genbench.storage import ATOMIC, Place, Remote, parse_place
+
+_log = logging.getLogger(__name__)
+_said: set[str] = set()
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Place, content: bytes) -> None:
     """Write a file so that no reader, and no crash, ever sees half of it.
+
+    In stores elsewhere that is so as far as `genbench.storage` says.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Remote
         Where to write; folders on the way are made.
     content : bytes
         The whole content.
@@ -22,6 +30,9 @@ def write_atomic(path: Path, content: bytes) -> None:
     SetupError
         If the place cannot be written to.
     """
+    if isinstance(path, Remote):
+        path.upload(content)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -45,14 +56,19 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.unlink(temporary)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Place) -> None:
     """Prove, before any work is done, that results can be written to a folder.
+
+    Of a store in which files may be seen half written, that is said in the log, once in a process.
 
     Raises
     ------
     SetupError
         If the folder cannot be made or written to.
     """
+    if isinstance(folder, Remote):
+        _check_store(folder)
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -63,9 +79,39 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def default_cache_folder() -> Path:
-    """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+def _check_store(folder: Remote) -> None:
+    probe = folder / ".writable"
+    probe.upload(b"")
+    with suppress(SetupError):  # a store that only grows takes results all the same
+        probe.unlink(missing_ok=True)
+    if folder.protocol not in ATOMIC | _said:
+        _said.add(folder.protocol)
+        _log.warning(
+            "%s: files are written beside their places and moved there; whether a reader can see half of one is up to "
+            "that server, which is no object store.",
+            folder,
+        )
+
+
+def feature_cache_folder() -> Place:
+    """Where features are kept: ``$GENBENCH_CACHE``, a path or a URL, else `default_cache_folder`.
+
+    Raises
+    ------
+    UsageError, SetupError
+        As `genbench.storage.parse_place`.
+    """
     explicit = os.environ.get("GENBENCH_CACHE")
-    if explicit:
-        return Path(explicit)
+    return parse_place(explicit) if explicit else default_cache_folder()
+
+
+def default_cache_folder() -> Path:
+    """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; always on this machine.
+
+    Where ``$GENBENCH_CACHE`` is a URL, what must be files here, such as published sets, goes to the latter.
+    """
+    explicit = os.environ.get("GENBENCH_CACHE")
+    place = parse_place(explicit) if explicit else None
+    if isinstance(place, Path):
+        return place
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genbench"

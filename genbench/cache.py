@@ -12,7 +12,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from genbench._version import __version__
 from genbench.atomic import write_atomic
 from genbench.errors import SetupError
 from genbench.protocols import FeatureExtractor
+from genbench.storage import Place, rename
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ DAY = 86_400.0
 class CacheFile:
     """A file of the cache: ``state`` is ``ok``, ``damaged``, ``set aside`` or, where nobody looked, ``unread``."""
 
-    path: Path
+    path: Place
     size: int
     age_days: float
     state: str
@@ -48,15 +48,16 @@ class FeatureCache:
 
     A file that does not open, or whose key does not match its content, is set aside as ``*.corrupt`` and the
     features are computed again: a broken cache costs time, never a wrong number. A folder that cannot be
-    written to costs time as well. Files are written whole or not at all, so that processes may share a folder.
+    written to costs time as well, and so does a store elsewhere that does not answer. Files are written whole or not at
+    all (`genbench.storage` says where), so that processes and machines may share a folder.
 
     Parameters
     ----------
-    folder : Path or None
+    folder : Path, Remote or None
         None keeps nothing.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Place | None) -> None:
         self.folder = None if folder is None else folder / "features"
 
     def fetch(self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
@@ -77,11 +78,14 @@ class FeatureCache:
             log.warning("features are not cached: %s", error)
         return arrays
 
-    def _read(self, path: Path) -> Arrays | None:
-        if not path.exists():
-            return None
+    def _read(self, path: Place) -> Arrays | None:
         try:
             return read_file(path)
+        except FileNotFoundError:
+            return None
+        except SetupError as error:
+            log.warning("features are computed again: %s", error)
+            return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("cache file %s is damaged (%s); set aside and computed again", path.name, error)
             _set_aside(path)
@@ -120,7 +124,7 @@ class FeatureCache:
         return removed
 
 
-def read_file(path: Path) -> Arrays:
+def read_file(path: Place) -> Arrays:
     """Read a file of the cache; raise one of numpy's or zipfile's errors, or ValueError, if it is damaged."""
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -129,10 +133,10 @@ def read_file(path: Path) -> Arrays:
     return arrays
 
 
-def _set_aside(path: Path) -> None:
+def _set_aside(path: Place) -> None:
     try:
-        path.rename(path.with_suffix(".corrupt"))
-    except OSError as error:
+        rename(path, f"{path.stem}.corrupt")
+    except (OSError, SetupError) as error:
         log.warning("cache file %s cannot be set aside: %s", path.name, error)
 
 

@@ -279,6 +279,9 @@ class Benchmark:
         return tuple(sorted({max(1, round(steps * (i + 1) / self.checkpoints)) for i in range(self.checkpoints)}))
 
 
+_ASIDE = {"seeds", "baselines", "summary", "checkpoints", "curve", "schedule", "data", "extractors", "train_size"}
+
+
 def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
     """Sha256 of everything that decides a benchmark's numbers except the sampler.
 
@@ -290,19 +293,6 @@ def protocol_hash(benchmark: Benchmark, **fingerprints: str) -> str:
     **fingerprints : str
         Of the dataset and the extractors.
     """
-    definition = asdict(benchmark)
-    unimportant = (
-        "seeds",
-        "baselines",
-        "summary",
-        "checkpoints",
-        "curve",
-        "schedule",
-        "data",
-        "extractors",
-        "train_size",
-    )
-    for name in unimportant:
-        del definition[name]
+    definition = {name: value for name, value in asdict(benchmark).items() if name not in _ASIDE}
     text = json.dumps({"benchmark": definition, **fingerprints}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 
 from genbench._version import __version__
-from genbench.atomic import check_writable, default_cache_folder
+from genbench.atomic import check_writable, feature_cache_folder
 from genbench.errors import EXIT_ENVIRONMENT, EXIT_OK, UsageError
 
 # Distribution name and the module that proves that it works.
@@ -134,7 +134,9 @@ def _weights() -> str:
 
 
 def _cache() -> str:
-    folder = default_cache_folder()
+    from genbench.cache import FeatureCache
+
+    folder = feature_cache_folder()
     check_writable(folder)
-    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    return f"ok   {'cache':15} {folder} ({size / 2**20:.1f} MiB)"
+    size = sum(file.size for file in FeatureCache(folder).files())
+    return f"ok   {'cache':15} {folder} ({size / 2**20:.1f} MiB of features)"

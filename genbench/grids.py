@@ -3,15 +3,122 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from genbench.atomic import write_atomic
+from genbench.errors import SampleError, UsageError
+from genbench.load import load_sampler
+from genbench.randomness import derive_seed
+from genbench.references import event_shape_of, read_reference
+from genbench.sampling.blocks import FiniteSampler, draw_samples
+
+if TYPE_CHECKING:
+    from genbench.references import Samples
+
 ROWS, COLUMNS = 8, 16
+POINTS = 10_000
 _EDGE = 384
 _MARGIN = 0.25
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Grid:
+    """A picture of samples, which a notebook shows.
+
+    Attributes
+    ----------
+    png : bytes
+    about : str
+        What it shows.
+    """
+
+    png: bytes
+    about: str
+
+    def save(self, path: str | Path) -> None:
+        """Write the PNG, atomically."""
+        write_atomic(Path(path), self.png)
+
+    def __repr__(self) -> str:
+        return f"<Grid of {self.about}>"
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+def grid(
+    sampler: Any,
+    *,
+    reference: Samples | None = None,
+    event_shape: tuple[int, ...] | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    **declared: Any,
+) -> Grid:
+    """Look at samples: images in rows, or points in the plane as a density.
+
+    Parameters
+    ----------
+    sampler : object
+        Anything that `genbench.score` scores: an array, a file, a folder, a generator, a function.
+    reference : array, tensor, str or Path, optional
+        Real samples, whose shape a generator's samples have; of points they set the extent of the picture.
+    event_shape : tuple of int, optional
+        (C, H, W) or (2,): in place of a reference, where a generator does not tell. Samples that exist tell themselves.
+    n : int, optional
+        How many; by default 128 images or 10,000 points, or all there are.
+    seed : int
+        Of the draw: with the same one as in `genbench.score`, these are the first of the samples that are scored.
+    device, **declared
+        As of `genbench.load_sampler`: ``value_range``, ``layout``, ``latent``, ``weights``...
+
+    Raises
+    ------
+    UsageError
+        If the shape of a generator's samples is not known.
+    SampleError
+        If there is no picture of such samples.
+
+    Examples
+    --------
+    >>> import numpy as np, genbench
+    >>> genbench.grid(np.zeros((20, 1, 8, 8), dtype=np.uint8))
+    <Grid of 20 samples of array>
+    """
+    shape = event_shape or _shape_of(sampler, reference, declared.get("layout"))
+    found = load_sampler(sampler, event_shape=shape, device=device, **declared)
+    most = n or (ROWS * COLUMNS if len(shape) == 3 else POINTS)
+    count = min(most, len(found)) if isinstance(found, FiniteSampler) and n is None else most
+    samples = draw_samples(found, count, seed=derive_seed(seed, "draw"), event_shape=shape)
+    known = {key: declared[key] for key in ("value_range", "layout", "limits") if declared.get(key) is not None}
+    extent = samples.numpy() if reference is None else read_reference(reference, shape, **known)
+    png = sample_grid(samples, extent)
+    if png is None:
+        raise SampleError(
+            f"{found.name}: images of 1 or 3 channels or points in the plane expected, got samples of shape {shape}; "
+            "there is no picture of them."
+        )
+    return Grid(png, f"{count} samples of {found.name}")
+
+
+def _shape_of(sampler: Any, reference: Samples | None, layout: str | None) -> tuple[int, ...]:
+    if reference is not None:
+        return event_shape_of(reference, layout=layout)
+    try:
+        return event_shape_of(sampler, layout=layout)
+    except UsageError as error:
+        raise UsageError(
+            f"grid: samples that exist expected, or a generator with the shape of its samples, got {sampler!r} alone; "
+            "pass reference or event_shape."
+        ) from error
 
 
 def sample_grid(samples: Tensor, reference: NDArray[np.generic]) -> bytes | None:

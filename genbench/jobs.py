@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from genbench.errors import ProtocolError, SampleError, TrainingError
 from genbench.progress import Progress
 from genbench.recipes import build_baseline, cell_name, options_of, recipe_of
 from genbench.records import Run, Score
+from genbench.storage import Place
 from genbench.store import Store
 from genbench.timing import measure, rounded
 
@@ -67,7 +67,7 @@ class Job:
     store : Store
     device : str
         ``auto``, or a torch device.
-    cache_folder : Path or None
+    cache_folder : Path, Remote or None
         Where the real data's features are kept.
     progress : Progress
     batch_size : int or None
@@ -84,7 +84,7 @@ class Job:
         store: Store,
         *,
         device: str,
-        cache_folder: Path | None,
+        cache_folder: Place | None,
         progress: Progress,
         batch_size: int | None,
         speed: Speed | None = None,
@@ -148,7 +148,7 @@ class Job:
             state.unlink(missing_ok=True)
             self._train(baseline, seed, state, label)
 
-    def _train(self, baseline: str, seed: int, state: Path, label: str) -> None:
+    def _train(self, baseline: str, seed: int, state: Place, label: str) -> None:
         from genbench.training import train
 
         budget, stops = self.benchmark.baselines[baseline], self.benchmark.evaluation_steps(baseline)

@@ -11,7 +11,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.definitions import Benchmark
-from genbench.records import ARROWS, Run, Score
+from genbench.display import DASH, interval
+from genbench.display import markdown_table as markdown_table
+from genbench.display import number as number
+from genbench.estimates import ARROWS, Score, score_cells
+from genbench.records import Run
 from genbench.tables import (
     controls_of,
     generalization,
@@ -34,44 +38,6 @@ def command_of(runs: Sequence[Run], benchmark: Benchmark) -> str:
     parts += [] if benchmark.train_size is None else [f"--train-size {benchmark.train_size}"]
     parts += [f"--seeds {','.join(map(str, seeds))}"] if seeds else []
     return " ".join(parts)
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Lay out a Markdown table whose columns line up in plain text too; the first column is left-aligned.
-
-    With a width, in characters, a wider table becomes several, one below the other, that share the first column.
-    """
-    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
-    if width is not None:
-        parts = _columns_within(widths, width)
-        cut = [([header[i] for i in part], [[row[i] for i in part] for row in rows]) for part in parts]
-        return "\n\n".join(markdown_table(*found) for found in cut)
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = "|" + "|".join("-" * (w + 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + "|"
-    return "\n".join([line(header), rule, *(line(row) for row in rows)])
-
-
-def _columns_within(widths: Sequence[int], width: int) -> list[list[int]]:
-    """Share columns out over tables no wider than that, if one column beside the first fits; each has the first."""
-    parts: list[list[int]] = [[0]]
-    for i in range(1, len(widths)):
-        taken = sum(widths[j] + 3 for j in [*parts[-1], i]) + 1
-        if taken > width and len(parts[-1]) > 1:
-            parts.append([0])
-        parts[-1].append(i)
-    return parts
-
-
-def number(value: Any) -> str:
-    """Four significant digits, or a dash where there is no number."""
-    if value is None or pd.isna(value):
-        return "–"
-    text = f"{float(value):.4g}"
-    return f"{float(value):.0f}" if "e+" in text and abs(float(value)) < 1e9 else text
 
 
 def timings_markdown(runs: Sequence[Run]) -> str:
@@ -224,7 +190,7 @@ def ladder_markdown(table: pd.DataFrame, benchmark: Benchmark) -> str:
 def _marked_gap(part: pd.DataFrame, name: str) -> str:
     """Write a gap, with a star where its interval leaves out zero."""
     if name not in part.index:
-        return "–"
+        return DASH
     row = part.loc[name]
     return number(row["gap"]) + ("*" if row["low"] > 0 or row["high"] < 0 else "")
 
@@ -249,18 +215,7 @@ def _verdicts(table: pd.DataFrame, names: Mapping[str, str]) -> list[tuple[str, 
 
 def score_markdown(scores: Sequence[Score]) -> str:
     """Every number of one run's scores, a row each."""
-    header = ["metric", "against", "value", "debiased", "s.e.", "95% interval", "real data", "n"]
-    rows = []
-    for score in scores:
-        name, e = f"{score.key} {ARROWS[score.better]}", score.estimate
-        name += "" if score.label is None else f", class {score.label}"
-        if e is None:
-            rows.append([name, score.split or "", "failed", *["–"] * 4, str(score.n_generated)])
-            continue
-        interval = "–" if e.low is None else f"[{number(e.low)}, {number(e.high)}]"
-        cells = [number(x) for x in (e.value, e.debiased, e.std_error)]
-        rows.append([name, score.split or "", *cells, interval, number(e.null), str(score.n_generated)])
-    return markdown_table(header, rows) + "\n"
+    return markdown_table(*score_cells(scores)) + "\n"
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,11 +233,11 @@ def _arrowed(short: str, part: pd.DataFrame) -> str:
 
 
 def _interval(row: Any) -> str:
-    return "–" if pd.isna(row["low"]) else f"[{number(row['low'])}, {number(row['high'])}]"
+    return interval(row["low"], row["high"])
 
 
 def _count(value: Any) -> str:
-    return "–" if pd.isna(value) else str(value)
+    return DASH if pd.isna(value) else str(value)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from genbench.definitions import Benchmark
 from genbench.latex import leaderboard_latex
 from genbench.records import Run
 from genbench.report import report_html
+from genbench.storage import Place
 from genbench.store import Store
 
 
@@ -63,7 +63,7 @@ def write_page(store: Store, benchmark: Benchmark, runs: Sequence[Run]) -> None:
         write_atomic(store.folder / "report.html", page.encode())
 
 
-def write_ladder(out: Path, benchmark: Benchmark) -> str:
+def write_ladder(out: Place, benchmark: Benchmark) -> str:
     """Put the sizes of the training split that lie in a results folder side by side: ``<id>-ladder.csv`` and ``.md``.
 
     The gap is that of a kernel distance where the benchmark has one: a Fréchet distance has no interval against a few

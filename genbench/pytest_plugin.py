@@ -30,8 +30,15 @@ class InconclusiveWarning(UserWarning):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare ``--genbench-update`` and ``genbench_allow_inconclusive``."""
+    """Declare ``--genbench-update``, ``--genbench-part`` and ``genbench_allow_inconclusive``."""
     group = parser.getgroup("genbench")
+    group.addoption(
+        "--genbench-part",
+        action="append",
+        default=[],
+        metavar="KIND:NAME",
+        help="with --pyargs genbench.testing: what to hold to its contract, as metric:package:ATTRIBUTE",
+    )
     group.addoption("--genbench-update", action="store_true", help="make what is checked the baseline, and pass")
     parser.addini("genbench_allow_inconclusive", "warn, and do not fail, where a check cannot tell", "bool", False)
 

@@ -1,7 +1,8 @@
-"""What was found: an Estimate, the Score that says where it came from, and the Run that holds the scores of a sampler.
+"""What was found: the Run that holds the scores of a sampler, on its way to JSON, tables and notebooks.
 
-All are frozen. They go to JSON and back without loss, and carry the version of their schema;
-`genbench/schema/run-1.json` describes the form for other languages. `genbench.definitions` holds what is measured.
+Runs are frozen, and so are their scores (`genbench.estimates`). They go to JSON and back without loss, and carry the
+version of their schema; `genbench/schema/run-1.json` describes the form for other languages. `genbench.definitions`
+holds what is measured.
 """
 
 from __future__ import annotations
@@ -9,109 +10,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genbench.definitions import Split
-from genbench.errors import ProtocolError
+from genbench.display import html_note, html_table, markdown_table
+from genbench.errors import ProtocolError, UsageError
+from genbench.estimates import ARROWS as ARROWS
+from genbench.estimates import Better as Better
+from genbench.estimates import Estimate as Estimate
+from genbench.estimates import Score as Score
+from genbench.estimates import frame_row, score_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 
-Better = Literal["lower", "higher", "match"]
-"""Which way a score improves. ``match``: it is best where real data score, as an entropy is."""
-
-ARROWS: dict[str, str] = {"lower": "↓", "higher": "↑", "match": "≈"}
-
+FRAME_COLUMNS = (
+    "sampler", "benchmark", "train_seed", "step", "final", "metric", "space", "split", "label", "better", "unit",
+    "value", "debiased", "std_error", "low", "high", "level", "null", "n_generated", "n_reference", "failure",
+)  # fmt: skip
+"""Of `Run.to_frame`."""
 
 LATER = frozenset({"label", "by_class", "likelihood", "health", "cost", "profile"})
 """Fields that records of an earlier genbench do not have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a metric says of two sets of samples.
-
-    Attributes
-    ----------
-    value : float
-        The number as the field reports it, at this n.
-    debiased : float or None
-        Corrected to the population; None where no correction is trusted (``notes`` says why).
-    std_error : float or None
-        Standard error of ``best`` over fresh samples of both sets.
-    low, high : float or None
-        Interval for the population's score (around ``best``), at confidence ``level``.
-    null : float or None
-        What a perfect generator scores at this n.
-    replicates : tuple of float
-        Group jackknife replicates of ``value``: group g removed from both sets. Kept because they make
-        the difference of two scores testable without the samples.
-    extra : mapping of str to float
-        Further numbers of the same estimate, by name.
-    notes : tuple of str
-        What a reader must know to trust the number.
-    """
-
-    value: float
-    debiased: float | None = None
-    std_error: float | None = None
-    low: float | None = None
-    high: float | None = None
-    level: float = 0.95
-    null: float | None = None
-    replicates: tuple[float, ...] = ()
-    extra: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def best(self) -> float:
-        """The debiased value where there is one, else the value."""
-        return self.value if self.debiased is None else self.debiased
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """An estimate, or the reason why there is none, plus where it came from.
-
-    Attributes
-    ----------
-    space : str
-        ``extractor.layer``.
-    fingerprint : str
-        Sha256 of the extractor.
-    split : {"train", "test", "reference"} or None
-        Which real samples were the reference; None for metrics that use none.
-    label : int or None
-        The class that both sides are restricted to; None for all.
-    """
-
-    metric: str
-    space: str
-    fingerprint: str
-    split: Split | None
-    unit: str
-    better: Better
-    n_generated: int
-    n_reference: int | None
-    estimate: Estimate | None
-    failure: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    label: int | None = None
-
-    @property
-    def key(self) -> str:
-        """The short name, for example ``fd@digits-cnn.pool``."""
-        return f"{self.metric}@{self.space}"
-
-    @property
-    def name(self) -> str:
-        """The full name, which holds the extractor's fingerprint: ``fd@digits-cnn#1a2b3c4d5e6f.pool``."""
-        extractor, _, layer = self.space.rpartition(".")
-        return f"{self.metric}@{extractor}#{self.fingerprint[:12]}.{layer}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Run:
     """Everything found about one sampler on one benchmark at one point of one training.
 
@@ -162,6 +89,79 @@ class Run:
         """Serialize; numbers that are not finite are refused, as JSON has none."""
         document = {"schema_version": SCHEMA_VERSION, **_plain(self)}
         return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    def score(self, metric: str | None = None, *, split: Split | None = None) -> Score:
+        """Return one score.
+
+        Parameters
+        ----------
+        metric : str, optional
+            A key such as ``fd@digits-cnn.pool``, or a name that stands for one alone, as ``fd``; by default the first.
+        split : str, optional
+            What it is scored against; by default what the model was not trained on, where there is such.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or a name stands for several.
+        """
+        known = {s.key: s for s in self.scores if (s.split == split if split else s.split != "train")}
+        wanted = next(iter(known), "") if metric is None else metric
+        found = [key for key in known if wanted in (key, key.partition("@")[0])]
+        if len(found) != 1:
+            said = f"one score of {wanted!r}" if wanted else "a score"
+            raise UsageError(f"{self.sampler}: {said} expected, got {len(found)}; known: {', '.join(known) or 'none'}.")
+        return known[found[0]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a tidy table: one row for every score, also class by class and of likelihoods, also of what failed.
+
+        Returns
+        -------
+        DataFrame
+            Columns `FRAME_COLUMNS`; numbers are float64 and NaN where there is none, counts and labels ``Int64``. A run
+            that failed as a whole is one row without a metric, which says why.
+        """
+        import pandas as pd
+
+        of = {name: getattr(self, name) for name in ("sampler", "benchmark", "train_seed", "step", "final")}
+        rows = [{**of, **frame_row(score)} for score in (*self.scores, *self.by_class, *self.likelihood)]
+        if self.failure is not None:
+            rows.append({**of, "failure": self.failure})
+        counts = ("train_seed", "step", "label", "n_generated", "n_reference")
+        numbers = ("value", "debiased", "std_error", "low", "high", "level", "null")
+        kinds = {**dict.fromkeys(counts, "Int64"), **dict.fromkeys(numbers, "float64")}
+        return pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype(kinds)
+
+    def __repr__(self) -> str:
+        at = "" if self.step is None else f" at step {self.step}"
+        if self.failure is not None:
+            return f"<Run {self.sampler} on {self.benchmark}{at}: failed: {self.failure}>"
+        failed = sum(score.estimate is None for score in self.scores)
+        said = f"{len(self.scores)} scores" + (f", {failed} of them failed" if failed else "")
+        first = next((score for score in self.scores if score.split != "train"), None)
+        return f"<Run {self.sampler} on {self.benchmark}{at}: {said}{f'; {first.key} {first.brief}' if first else ''}>"
+
+    def __str__(self) -> str:
+        parts = [self._title, *([f"failed: {self.failure}"] if self.failure else [])]
+        for about, scores in self._parts():
+            parts += [*([about] if about else []), markdown_table(*score_cells(scores))]
+        return "\n\n".join([*parts, *(f"{s.key} failed: {s.failure}" for s in self.scores if s.failure)])
+
+    def _repr_html_(self) -> str:
+        parts = [html_note(self._title), *([html_note(f"failed: {self.failure}", failed=True)] if self.failure else [])]
+        for about, scores in self._parts():
+            table = html_table(*score_cells(scores), failures=[s.failure for s in scores])
+            parts += [*([html_note(about)] if about else []), table]
+        return "\n".join(parts)
+
+    def _parts(self) -> list[tuple[str, tuple[Score, ...]]]:
+        parts = [("", self.scores), ("Class by class:", self.by_class), ("Likelihood:", self.likelihood)]
+        return [part for part in parts if part[1]]
+
+    @property
+    def _title(self) -> str:
+        return f"{self.sampler} on {self.benchmark}" + ("" if self.step is None else f", step {self.step}")
 
     @classmethod
     def from_json(cls, text: str) -> Run:

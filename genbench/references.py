@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ BLOCK = 1024
 MOST = 10_000
 """How many samples a generator without end is asked for, unless told."""
 
+Samples = str | Path | np.ndarray[Any, Any] | Tensor
+"""Real samples: a file or folder that holds a finite set, or the samples themselves."""
+
 DEFAULTS = ("fd", "kd", "precision", "recall", "density", "coverage")
 """Scored by default where no metric is named."""
 
@@ -37,12 +41,12 @@ SPACES = {"images": "pca", "vectors": "identity"}
 """The extractor for metrics that name no space."""
 
 
-def read_statistics(path: Path, *, n: int | None, limits: Limits = LIMITS) -> Statistics | None:
-    """Read an .npz of ``mu`` and ``sigma``, and of ``n`` where it says so; None if the file is something else.
+def read_statistics(source: Samples, *, n: int | None, limits: Limits = LIMITS) -> Statistics | None:
+    """Read an .npz of ``mu`` and ``sigma``, and of ``n`` where it says so; None if the source is something else.
 
     Parameters
     ----------
-    path : Path
+    source : str, Path or array
     n : int or None
         How many samples the statistics are of, where the file does not say.
     limits : Limits
@@ -55,7 +59,8 @@ def read_statistics(path: Path, *, n: int | None, limits: Limits = LIMITS) -> St
     SampleError
         If the file is damaged, or the arrays cannot be a mean and a covariance.
     """
-    if path.suffix.lower() != ".npz" or not path.is_file():
+    path = Path(source) if isinstance(source, (str, Path)) else None
+    if path is None or path.suffix.lower() != ".npz" or not path.is_file():
         return None
     found = read_named(path, ("mu", "sigma"), counts=("n", "num_samples"), limits=limits)
     if found is None:
@@ -99,8 +104,10 @@ def event_shape_of(source: Any, *, layout: str | None = None, limits: Limits = L
     )
 
 
-def read_reference(path: str | Path, event_shape: tuple[int, ...], **declared: Any) -> np.ndarray[Any, Any]:
+def read_reference(source: Samples, event_shape: tuple[int, ...], **declared: Any) -> np.ndarray[Any, Any]:
     """Read real samples, in any form that holds a finite set: uint8 images or float32 vectors, (n, *event).
+
+    ``declared`` is what `genbench.load_sampler` takes; a declared range is that of images that are not uint8.
 
     Raises
     ------
@@ -109,15 +116,30 @@ def read_reference(path: str | Path, event_shape: tuple[int, ...], **declared: A
     SampleError
         If it cannot be read.
     """
-    found = load_sampler(path, event_shape=event_shape, **declared)
+    found = _in_range(source, event_shape, **declared)
     if not isinstance(found, FiniteSampler):
-        raise UsageError(f"{path}: a reference is a finite set of real samples, got a generator; save some of its.")
+        raise UsageError(f"{source}: a reference is a finite set of real samples, got a generator; save some of its.")
     dtype = np.uint8 if len(event_shape) == 3 else np.float32
     samples = np.empty((len(found), *event_shape), dtype=dtype)
     for start in range(0, len(found), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(found)))
         samples[rows[0] : rows[-1] + 1] = found.rows(rows).numpy()
     return samples
+
+
+def _in_range(source: Samples, event_shape: tuple[int, ...], **declared: Any) -> Any:
+    """Load real samples in the declared range; what does not lie in it may be uint8, which needs no declaration.
+
+    The range is declared of generated samples too, and real images in files are uint8 whatever a generator gives.
+    """
+    try:
+        return load_sampler(source, event_shape=event_shape, **declared)
+    except (UsageError, SampleError):
+        if declared.pop("value_range", None) is None:
+            raise
+        with suppress(UsageError, SampleError):
+            return load_sampler(source, event_shape=event_shape, **declared)
+        raise
 
 
 def reference_dataset(name: str, reference: np.ndarray[Any, Any], held_out: np.ndarray[Any, Any] | None) -> Dataset:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from genbench.benchmarks import benchmark_names, load_benchmark
 from genbench.benchmarks.ladder import train_size_of
 from genbench.definitions import Benchmark
 from genbench.errors import UsageError
 from genbench.records import Run
+from genbench.storage import Place
 from genbench.store import Store
 from genbench.tables.cells import metric_splits
 
 
-def read_folder(folder: Path) -> list[Run]:
+def read_folder(folder: Place) -> list[Run]:
     """Read every record of one benchmark's results folder, such as ``results/digits@1``.
 
     Raises

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genbench.atomic import check_writable
@@ -24,6 +23,7 @@ from genbench.publish import write_page, write_tables
 from genbench.recipes import build_baseline, cell_name
 from genbench.records import Run
 from genbench.registry import BASELINES
+from genbench.storage import Place, Remote
 from genbench.store import Store
 from genbench.tables import CONTROLS, is_control
 
@@ -38,9 +38,9 @@ TABLES_SHARE = 0.05
 def run_benchmark(
     benchmark: Benchmark,
     *,
-    out: Path,
+    out: Place,
     device: str = "auto",
-    cache_folder: Path | None = None,
+    cache_folder: Place | None = None,
     progress: Progress | None = None,
     batch_size: int | None = None,
     controls: bool = True,
@@ -56,11 +56,11 @@ def run_benchmark(
     ----------
     benchmark : Benchmark
         As `genbench.load_benchmark` gives it.
-    out : Path
-        Results folder; the benchmark gets ``<out>/<id>/`` in it.
+    out : Path or Remote
+        Results folder, or a URL of one (`genbench.parse_place`); the benchmark gets ``<out>/<id>/`` in it.
     device : str
         ``auto``, or a torch device.
-    cache_folder : Path or None
+    cache_folder : Path, Remote or None
         Where the real data's features are kept between runs; None keeps them nowhere.
     progress : Progress or None
         None is silent.
@@ -96,6 +96,8 @@ def run_benchmark(
     store = Store(out, benchmark.id)
     check_writable(store.folder)
     progress = progress or Progress(enabled=False)
+    if isinstance(out, Remote) and out.protocol == "memory" and launcher == "local":
+        workers = 1  # other processes have a memory of their own
     runs = store.runs()  # unlike records are refused before any work, not after it
     check_recipes(store, runs, benchmark, speed)
     pending = [(b, s) for b in benchmark.baselines for s in benchmark.seeds if not is_done(store, benchmark, b, s)]
@@ -125,8 +127,8 @@ def _has_controls(runs: Sequence[Run]) -> bool:
 class Trained(NamedTuple):
     """A trained baseline: its training state, its losses, and its records, the last one final."""
 
-    checkpoint: Path
-    losses: Path
+    checkpoint: Place
+    losses: Place
     runs: list[Run]
 
 
@@ -135,7 +137,7 @@ def train_baseline(
     baseline: str,
     *,
     seed: int,
-    out: Path,
+    out: Place,
     options: Mapping[str, Any] | None = None,
     steps: int | None = None,
     batch: int | None = None,
@@ -149,7 +151,7 @@ def train_baseline(
     baseline : str
         A registered name or ``module:attr``.
     seed : int
-    out : Path
+    out : Path or Remote
         Results folder, as of `run_benchmark`.
     options : mapping, optional
         Of the recipe, in place of the benchmark's.
@@ -189,7 +191,7 @@ def train_baseline(
     )
 
 
-def add_score(run: Run, benchmark: Benchmark, *, out: Path) -> list[Run]:
+def add_score(run: Run, benchmark: Benchmark, *, out: Place) -> list[Run]:
     """Put the record of samples from outside into a results folder and derive its tables anew.
 
     Returns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from genbench.cache import FeatureCache
@@ -13,6 +12,7 @@ from genbench.definitions import Benchmark
 from genbench.distributed.leading import led
 from genbench.likelihoods import likelihood_scores
 from genbench.records import Run
+from genbench.references import Samples
 from genbench.sources import open_source
 from genbench.timing import rounded
 
@@ -21,8 +21,8 @@ def score(
     sampler: Any,
     benchmark: Benchmark | str | None = None,
     *,
-    reference: str | Path | None = None,
-    held_out: str | Path | None = None,
+    reference: Samples | None = None,
+    held_out: Samples | None = None,
     reference_n: int | None = None,
     metrics: Sequence[str] = (),
     extractor: str | None = None,
@@ -43,13 +43,14 @@ def score(
 
     Parameters
     ----------
-    sampler : object, str or Path
-        Anything with a ``name`` and ``sample(n, *, seed)``, or any form that `genbench.load_sampler` takes.
+    sampler : object
+        Anything with a ``name`` and ``sample(n, *, seed)``, or any form that `genbench.load_sampler` takes: an array, a
+        file, a folder, a function ``f(n, *, seed)``, a `torch.nn.Module`.
     benchmark : Benchmark or str, optional
         For example ``"digits"``.
-    reference : str or Path, optional
+    reference : array, tensor, str or Path, optional
         In place of a benchmark: real samples in any form that holds a finite set, or an .npz with ``mu`` and ``sigma``.
-    held_out : str or Path, optional
+    held_out : array, tensor, str or Path, optional
         Real samples that the model was not trained on. With them come the scores that a perfect generator would get,
         and metrics of memorization.
     reference_n : int, optional

@@ -12,6 +12,7 @@ import numpy as np
 
 from genbench.benchmarks import load_benchmark, with_metrics, with_options
 from genbench.definitions import SPLITS, Benchmark, Dataset, MetricSpec
+from genbench.display import name_of
 from genbench.distributed.sharing import shared
 from genbench.errors import UsageError
 from genbench.evaluate import Evaluator
@@ -22,6 +23,7 @@ from genbench.protocols import Sampler
 from genbench.randomness import derive_seed
 from genbench.references import (
     MOST,
+    Samples,
     event_shape_of,
     full_key,
     read_reference,
@@ -100,8 +102,8 @@ def open_source(
     sampler: Any,
     benchmark: Benchmark | str | None,
     *,
-    reference: str | Path | None,
-    held_out: str | Path | None,
+    reference: Samples | None,
+    held_out: Samples | None,
     reference_n: int | None,
     metrics: Sequence[str],
     extractor: str | None,
@@ -177,7 +179,7 @@ class _Chosen:
         given = ("value_range", "layout", "limits")
         known = {key: declared[key] for key in given if declared.get(key) is not None}
         limits = declared.get("limits", LIMITS)
-        self.statistics = read_statistics(Path(reference), n=reference_n, limits=limits)
+        self.statistics = read_statistics(reference, n=reference_n, limits=limits)
         shape = event_shape_of(sampler if self.statistics else reference, layout=known.get("layout"), limits=limits)
         self.found = _sampler(sampler, declared, shape)
         self.splits = SPLITS if held_out is not None else ("reference",)
@@ -188,7 +190,7 @@ class _Chosen:
         else:
             real = read_reference(reference, shape, **known)
             held = None if held_out is None else read_reference(held_out, shape, **known)
-        self.dataset: Dataset = reference_dataset(Path(reference).name, real, held)
+        self.dataset: Dataset = reference_dataset(name_of(reference), real, held)
         sizes = [len(part) for part in (real, held) if part is not None and held is not None]
         available = len(self.found) if isinstance(self.found, FiniteSampler) else MOST
         self.n = n or min([available, *sizes])

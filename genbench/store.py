@@ -6,11 +6,16 @@ Tables are derived from these files and can be rebuilt at any time; the files ar
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from genbench.atomic import write_atomic
 from genbench.errors import ProtocolError, UsageError
 from genbench.records import Run
+from genbench.storage import Place, Remote, read_together
+
+AT_ONCE = 64
+"""Records that are asked for together, where a store can answer many requests at a time."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -42,20 +47,31 @@ def place_of(sampler: str, train_seed: int | None, step: int | None) -> str:
     return f"{check_name(sampler)}/{cell}"
 
 
-def read_record(path: Path) -> Run:
-    """Read the record in a file.
+def read_records(paths: Sequence[Place]) -> Iterator[tuple[Place, Run]]:
+    """Yield the records in files, in order, each read when it is asked for; in a store elsewhere, `AT_ONCE` together.
 
     Raises
     ------
     ProtocolError
-        If it holds none, or cannot be read; the message names the file.
+        If one holds none, or cannot be read; the message names the file.
+    SetupError
+        If a store does not answer.
     """
-    try:
-        return Run.from_json(path.read_text(encoding="utf-8"))
-    except (ProtocolError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"{path}: {error}") from error
-    except OSError as error:
-        raise ProtocolError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    rest = iter(paths)
+    while batch := list(islice(rest, AT_ONCE)):
+        known = read_together([path for path in batch if isinstance(path, Remote)])
+        for path in batch:
+            try:
+                yield path, Run.from_json((known.get(path) or path.read_bytes()).decode())
+            except (ProtocolError, UnicodeDecodeError) as error:
+                raise ProtocolError(f"{path}: {error}") from error
+            except OSError as error:
+                raise ProtocolError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def read_record(path: Place) -> Run:
+    """Read the record in a file; errors as of `read_records`."""
+    return next(read_records([path]))[1]
 
 
 class Store:
@@ -63,17 +79,17 @@ class Store:
 
     Parameters
     ----------
-    out : Path
+    out : Path or Remote
         The results folder; the benchmark gets a folder of its own in it.
     benchmark_id : str
         ``digits@1`` or ``digits@1-quick``: quick and full runs never share a folder.
     """
 
-    def __init__(self, out: Path, benchmark_id: str) -> None:
+    def __init__(self, out: Place, benchmark_id: str) -> None:
         self.folder = out / benchmark_id
         self.benchmark_id = benchmark_id
 
-    def path(self, sampler: str, train_seed: int | None, step: int | None) -> Path:
+    def path(self, sampler: str, train_seed: int | None, step: int | None) -> Place:
         """Return the file of one record."""
         return self.folder / "records" / place_of(sampler, train_seed, step)
 
@@ -81,25 +97,27 @@ class Store:
         """Write a record, atomically."""
         write_atomic(self.path(run.sampler, run.train_seed, run.step), run.to_json().encode())
 
-    def read(self, path: Path) -> Run:
-        """Read one record.
+    def read(self, paths: Sequence[Place]) -> list[Run]:
+        """Read records.
 
         Raises
         ------
         ProtocolError
-            If the file is no record, or one of another benchmark.
+            If a file is no record, or one of another benchmark.
         """
-        run = read_record(path)
-        if run.benchmark != self.benchmark_id:
-            raise ProtocolError(
-                f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it."
-            )
-        return run
+        runs = []
+        for path, run in read_records(paths):
+            if run.benchmark != self.benchmark_id:
+                raise ProtocolError(
+                    f"{path}: a record of {self.benchmark_id} expected, got one of {run.benchmark}; remove it."
+                )
+            runs.append(run)
+        return runs
 
     def find(self, sampler: str, train_seed: int | None, step: int | None) -> Run | None:
         """Return the record of a cell, or None where it was not made yet."""
         path = self.path(sampler, train_seed, step)
-        return self.read(path) if path.exists() else None
+        return self.read([path])[0] if path.exists() else None
 
     def runs(self) -> list[Run]:
         """Return every record, in the order of their files' names.
@@ -109,7 +127,7 @@ class Store:
         ProtocolError
             If two records were made under unlike protocols.
         """
-        runs = [self.read(path) for path in sorted((self.folder / "records").glob("*/*.json"))]
+        runs = self.read(sorted((self.folder / "records").glob("*/*.json")))
         protocols = {run.protocol: run for run in runs}
         if len(protocols) > 1:
             one, other, *_ = protocols.values()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from genbench.cli import main
+from genbench.findings import read_map, sentence
 from genbench.metrics.catalogue import catalogue, read_catalogue
 from genbench.metrics.frechet import fd
 from genbench.records import Estimate
@@ -37,6 +38,19 @@ def test_every_metric_can_be_explained(name: str, capsys: pytest.CaptureFixture[
     assert out.startswith(name)
     for part in ("uncertainty:", "source:", "Returns\n-------"):
         assert part in out
+
+
+def test_an_explanation_quotes_what_the_audit_found(capsys: pytest.CaptureFixture[str]) -> None:
+    found = read_map()
+    assert main(["explain", "recall"]) == 0
+    out = capsys.readouterr().out
+    words = " ".join(out.split())
+    for line in found.of(["recall"]):
+        assert f"{found.grounds[line.ground].about}, n = {line.n}:" in out
+        assert sentence(line, severities=found.severities) in words
+    assert len(found.of(["recall"])) == len(found.grounds)
+    assert main(["explain", "novel_combinations"]) == 0
+    assert "What it sees" not in capsys.readouterr().out  # the ladder's data have no factors
 
 
 def test_a_misspelt_metric_gets_advice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,22 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-import genbench
 from tests.makers import ImageSampler
+from tests.newcomer import write_net, write_own_data, write_samples
+from tests.pages import ROOT, blocks, broken_links, commands
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-COMMANDS = [line.split("#")[0].strip() for kind, _, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+BLOCKS = blocks(README)
+COMMANDS = [command.text for block in BLOCKS if block.kind == "bash" for command in commands(block)]
 
 
 @pytest.fixture(scope="module")
@@ -31,45 +27,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A newcomer's folder: the committed results, some samples, and the files that the README tells them to write."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "results", folder / "results")
-    images = ImageSampler().sample(700, seed=0).numpy()
-    np.savez(folder / "samples.npz", images)
-    np.save(folder / "floats.npy", images.astype(np.float32) / 127.5 - 1)
-    for _, name, text in BLOCKS:
-        if name:
-            (folder / name).write_text(text)
+    write_samples(folder)
+    for block in BLOCKS:
+        if "file" in block.options:
+            (folder / block.options["file"]).write_text(block.text)
     write_own_data(folder)
     write_net(folder)
     for command in COMMANDS:
         if "--update" in command:  # whatever order the commands are tested in, on however many workers
             subprocess.run([sys.executable, "-m", *command.split()], cwd=folder, check=True, capture_output=True)
     return folder
-
-
-def write_own_data(folder: Path) -> None:
-    """Folders, an archive, features and statistics."""
-    digits = genbench.load_dataset("digits")
-    for name, pixels in (("images", digits.train[:600]), ("real", digits.train[600:]), ("more", digits.test)):
-        (folder / name).mkdir()
-        for row, image in enumerate(pixels):
-            Image.fromarray(image[0]).save(folder / name / f"{row:04d}.png")
-    np.savez(folder / "real.npz", images=digits.train[600:])
-    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-        for path in sorted((folder / "images").iterdir()):
-            archive.write(path, path.name)
-    points = np.random.default_rng(0).standard_normal((800, 3))
-    np.save(folder / "points.npy", points)
-    np.savez(folder / "stats.npz", mu=np.zeros(3), sigma=np.eye(3), n=1000)
-    np.save(folder / "features.npy", np.random.default_rng(0).standard_normal((599, 64)).astype(np.float32))
-
-
-def write_net(folder: Path) -> None:
-    """The module of the README, its weights and its exported program."""
-    names: dict[str, Any] = {"__name__": "mymodels"}
-    exec(compile((folder / "mymodels.py").read_text(), "mymodels.py", "exec"), names)
-    net = names["Net"]()
-    torch.save(net.state_dict(), folder / "net.pt")
-    batch = {0: torch.export.Dim("batch", min=2)}
-    torch.export.save(torch.export.export(net, (torch.zeros(4, 16),), dynamic_shapes=(batch,)), folder / "net.pt2")
 
 
 def test_the_table_is_that_of_the_committed_run() -> None:
@@ -81,8 +48,7 @@ def test_the_table_is_that_of_the_committed_run() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+    assert broken_links(ROOT / "README.md") == []
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -113,13 +79,13 @@ def test_the_python_blocks_run(
 ) -> None:
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"my_generator": lambda n, seed: ImageSampler().sample(n, seed=seed)}
-    for kind, name, text in BLOCKS:
-        if kind == "python" and not name:
-            exec(compile(text, "README.md", "exec"), names)
+    for block in BLOCKS:
+        if block.kind == "python" and "file" not in block.options:
+            exec(compile(block.text, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "fd@digits-cnn.pool test" in printed
-    for _, _, text in BLOCKS:
-        for line in re.findall(r"^# (n=.*)$", text, flags=re.MULTILINE):
+    for block in BLOCKS:
+        for line in re.findall(r"^# (n=.*)$", block.text, flags=re.MULTILINE):
             assert line in printed, "the README shows what its code prints"
 
 
@@ -150,5 +116,5 @@ def test_the_test_of_quality_passes(folder: Path) -> None:
 
 
 def test_nothing_else_is_in_a_block() -> None:
-    assert {kind for kind, _, _ in BLOCKS} == {"bash", "python", "yaml"}
-    assert all(c.startswith(("make ", "genbench ")) for c in COMMANDS if c)
+    assert {block.kind for block in BLOCKS} == {"bash", "python", "yaml"}
+    assert all(c.startswith(("make ", "genbench ")) for c in COMMANDS)

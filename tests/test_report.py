@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +21,12 @@ from PIL import Image
 from genbench import cli
 from genbench.benchmarks import load_benchmark
 from genbench.errors import ProtocolError, UsageError
+from genbench.findings import read_map, sentence
 from genbench.records import Run
 from genbench.report import report_html, write_report
 from genbench.report.frames import sheet_of
 from genbench.report.gallery import BUDGET, pictures_in, read_albums
+from genbench.report.sights import SHADES, sights_of
 from genbench.report.svg import Scale, tag
 from genbench.results import find_benchmark
 from genbench.store import Store
@@ -345,3 +348,34 @@ def test_text_and_marks_have_the_contrast_of_wcag_aa(scheme: int) -> None:
     for ink, ground, least in [*((*pair, 4.5) for pair in texts), ("null", "card", 3.0)]:
         bright, dim = sorted((_luminance(colours[ink]), _luminance(colours[ground])), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= least, (ink, ground)
+
+
+def test_the_page_shows_what_its_metrics_see_and_no_other_ones(html: str) -> None:
+    found = read_map()
+    section = html.partition('<section id="sights"')[2].partition("</section>")[0]
+    rows = re.findall(r'<tr><th scope="row">([^<]+)</th>', section)
+    assert rows == [line.name for line in found.lines if line.metric == "fd"]
+    words = unescape(in_words(section))
+    for line in found.of(["fd"]):
+        assert sentence(line, severities=found.severities) in words
+        for cell in line.cells.values():
+            assert cell.text in words
+    assert '<a href="#sights">' in html
+    style = (files("genbench.report") / "assets" / "report.css").read_text(encoding="utf-8")
+    used = {name for names in re.findall(r'<td class="([^"]*)"', section) for name in names.split()}
+    assert all(f".sights td.{name} " in style for name in used - {"seen"})
+
+
+def test_a_page_of_metrics_that_were_not_audited_has_no_such_part() -> None:
+    other = replace(RUNS[0], scores=tuple(replace(score, metric="own:metric") for score in RUNS[0].scores))
+    assert sights_of(["own", "novel_combinations"]) == []
+    page = report_html([other], DIGITS)
+    assert 'id="sights"' not in page
+    assert "#sights" not in page
+
+
+def test_every_shade_of_a_sight_is_in_the_style() -> None:
+    style = (files("genbench.report") / "assets" / "report.css").read_text(encoding="utf-8")
+    for shade in range(1, SHADES + 1):
+        assert f".sights td.rises-{shade} " in style
+        assert f".sights td.falls-{shade} " in style

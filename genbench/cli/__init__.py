@@ -9,7 +9,21 @@ import sys
 from collections.abc import Sequence
 
 from genbench._version import __version__
-from genbench.cli import cache, check, compare, doctor, export, extractor, leaderboard, report, runs, scores, train
+from genbench.cli import (
+    audit,
+    cache,
+    check,
+    compare,
+    doctor,
+    export,
+    extractor,
+    leaderboard,
+    new,
+    report,
+    runs,
+    scores,
+    train,
+)
 from genbench.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, GenbenchError
 
 EPILOG = """\
@@ -25,6 +39,8 @@ examples:
   genbench check my.models:make --against base.json  is it worse than before? a gate for CI
   genbench compare results/digits@1:gan results/digits@1:vae   paired differences
   genbench leaderboard labA/digits@1 labB/digits@1   records of many machines in one table
+  genbench audit --quick                            what the metrics promise, proven on this machine
+  genbench new metric my-metric                     a plug-in package to start from, with its tests
 
 exit codes: 0 fine, 1 regression, 2 wrong usage or configuration, 3 not evaluable or inconclusive,
 4 the environment lacks something, 130 interrupted
@@ -58,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     explain = verbs.add_parser("explain", help="say what a metric measures, how, and when it fails")
     explain.add_argument("metric", help="a name from 'genbench list metrics'")
     explain.set_defaults(call=_explain)
+    audit.add_parser(verbs)
+    new.add_parser(verbs)
     cache.add_parser(verbs)
     doctor.add_parser(verbs)
     return top

@@ -24,10 +24,10 @@ def add_parser(verbs: Any) -> None:
 
 
 def _cache(args: argparse.Namespace) -> int:
-    from genbench.atomic import default_cache_folder
+    from genbench.atomic import feature_cache_folder
     from genbench.cache import FeatureCache
 
-    cache = FeatureCache(default_cache_folder())
+    cache = FeatureCache(feature_cache_folder())
     if args.action == "ls":
         files = cache.files()
     elif args.action == "verify":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genbench.cli.common import add_common, add_reference, add_source, cache_folder, positive, settings, source_of
 from genbench.errors import EXIT_OK, GenbenchError, UsageError
+from genbench.storage import parse_place
 
 if TYPE_CHECKING:
     from genbench.gate.baseline import Baseline
@@ -48,7 +49,9 @@ def add_parser(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("new", nargs="?", metavar="NEW", help="a generator, samples, or records; see below")
-    check.add_argument("--against", metavar="FILE", type=Path, required=True, help="the baseline")
+    check.add_argument(
+        "--against", metavar="FILE", type=parse_place, required=True, help="the baseline: a file or its URL"
+    )
     what = check.add_mutually_exclusive_group()
     what.add_argument("--update", action="store_true", help="make NEW the baseline: write the file")
     what.add_argument("--plan", action="store_true", help="say what the gate can detect, and with how many samples")
@@ -141,7 +144,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _source(args: argparse.Namespace) -> dict[str, Any]:
     """What is known of NEW and of what it is scored on, where anything was said."""
-    from genbench.gate.candidate import is_recorded
+    from genbench.sides import is_recorded
 
     if is_recorded(args.new):
         return {}

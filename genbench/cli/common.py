@@ -6,7 +6,6 @@ import argparse
 import sys
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.errors import UsageError
@@ -14,6 +13,7 @@ from genbench.errors import UsageError
 if TYPE_CHECKING:
     from genbench.definitions import Benchmark
     from genbench.records import Run
+    from genbench.storage import Place
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
@@ -162,11 +162,11 @@ def positive(name: str, value: int | None) -> int | None:
     return value
 
 
-def cache_folder(args: argparse.Namespace) -> Path | None:
+def cache_folder(args: argparse.Namespace) -> Place | None:
     """Return where features are kept, None for nowhere."""
-    from genbench.atomic import default_cache_folder
+    from genbench.atomic import feature_cache_folder
 
-    return None if args.no_cache else default_cache_folder()
+    return None if args.no_cache else feature_cache_folder()
 
 
 def print_timings(runs: Sequence[Run]) -> None:
@@ -177,7 +177,7 @@ def print_timings(runs: Sequence[Run]) -> None:
         print(timings_markdown(runs), file=sys.stderr)
 
 
-def print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Path) -> None:
+def print_tables(benchmark: Benchmark, runs: Sequence[Run], out: Place) -> None:
     """Print the three tables of a benchmark."""
     from genbench.publish import markdown_tables
 

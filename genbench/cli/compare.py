@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from genbench.errors import EXIT_OK
@@ -33,15 +32,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from genbench.compare import compare, comparison_markdown, read_side
+    from genbench.comparison import compare
+    from genbench.sides import read_side
 
-    a, b = read_side(args.a), read_side(args.b)
-    table = compare(a, b)
-    if args.json:
-        rows = json.loads(table.to_json(orient="records", double_precision=15))
-        sides = {"a": a.label, "b": b.label, "benchmark": a.runs[0].benchmark, "protocol": a.runs[0].protocol}
-        failed = {f"failed_{name}": len(side.runs) - len(side.completed) for name, side in (("a", a), ("b", b))}
-        print(json.dumps({**sides, **failed, "metrics": rows}, indent=1, allow_nan=False))
-    else:
-        print(comparison_markdown(table, a, b), end="")
+    found = compare(read_side(args.a), read_side(args.b))
+    print(found.to_json() if args.json else found, end="")
     return EXIT_OK

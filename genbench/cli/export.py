@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.errors import EXIT_OK, UsageError
+from genbench.storage import Place, Remote, parse_place
 
 FORMS = ("jsonl", "every-eval-ever", "tensorboard", "wandb", "trackio", "mlflow")
 
@@ -31,14 +32,14 @@ def add_parser(verbs: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    export.add_argument("folder", type=Path, help="of one benchmark, such as results/digits@1")
+    export.add_argument("folder", type=parse_place, help="of one benchmark, such as results/digits@1, or its URL")
     export.add_argument("--to", required=True, choices=FORMS, help="the form")
     export.add_argument(
         "--out", type=Path, help="jsonl: a file (default: stdout); else an empty folder (default: FOLDER/exports/FORM)"
     )
     export.set_defaults(call=_export)
     plots = verbs.add_parser("plots", help="draw figures for papers (PDF, SVG, PNG)")
-    plots.add_argument("folder", type=Path, help="of one benchmark, such as results/digits@1")
+    plots.add_argument("folder", type=parse_place, help="of one benchmark, such as results/digits@1, or its URL")
     plots.add_argument("--out", type=Path, help="where figures go (default: FOLDER/plots)")
     plots.add_argument("--format", choices=("pdf", "svg", "png"), default="pdf", help="default: pdf")
     plots.add_argument("--benchmark", metavar="NAME", help="name or .toml file, if the folder's name is not enough")
@@ -51,7 +52,7 @@ def _export(args: argparse.Namespace) -> int:
 
     runs = read_folder(args.folder)
     if args.to != "jsonl":
-        print(export(runs, args.to, args.out or args.folder / "exports" / args.to, timestamp=_now()))
+        print(export(runs, args.to, _here(args, args.folder / "exports" / args.to), timestamp=_now()))
     elif args.out is None:
         sys.stdout.write(to_jsonl(runs))
     else:
@@ -60,6 +61,14 @@ def _export(args: argparse.Namespace) -> int:
         write_atomic(args.out, to_jsonl(runs).encode())
         print(f"{len(runs)} records: {args.out}")
     return EXIT_OK
+
+
+def _here(args: argparse.Namespace, default: Place) -> Path:
+    """Return where files go that other packages write: a folder of this machine."""
+    place = args.out or default
+    if isinstance(place, Remote):
+        raise UsageError(f"{args.verb}: records at a URL are written to a folder of this machine; name one with --out.")
+    return Path(place)
 
 
 def _now() -> int:
@@ -76,6 +85,6 @@ def _plots(args: argparse.Namespace) -> int:
 
     runs = read_folder(args.folder)
     benchmark = find_benchmark(runs, args.benchmark)
-    for path in write_plots(runs, benchmark, args.out or args.folder / "plots", form=args.format):
+    for path in write_plots(runs, benchmark, _here(args, args.folder / "plots"), form=args.format):
         print(path)
     return EXIT_OK

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 from genbench.errors import EXIT_OK, UsageError
+from genbench.storage import Place, parse_place
 
 ENDINGS = {".md": "md", ".csv": "csv", ".tex": "latex", ".html": "html"}
 
@@ -18,9 +18,9 @@ examples:
   genbench leaderboard results --format csv > leaderboard.csv
   genbench leaderboard labA labB --rename labB:gan=gan-labB --out board.html --benchmark digits
 
-DIR is the results of a benchmark, under any name, or a folder that holds several. Records of one training that agree
-count once. Refused, with exit code 3: scores of one benchmark that were made under unlike protocols, two records of one
-training that disagree, and one name for two recipes. On a terminal, wide tables are cut to its width.
+DIR is the results of a benchmark, under any name, or a folder that holds several, or the URL of one. Records of one
+training that agree count once. Refused, with exit code 3: scores of one benchmark made under unlike protocols, two
+records of one training that disagree, and one name for two recipes. On a terminal, wide tables are cut to its width.
 """
 
 
@@ -32,13 +32,13 @@ def add_parser(verbs: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verb.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="results/digits@1, or results")
+    verb.add_argument("folders", type=parse_place, nargs="+", metavar="DIR", help="results/digits@1, or results")
     verb.add_argument(
         "--format",
         choices=tuple(ENDINGS.values()),
         help="default: by the ending of --out (.md, .csv, .tex, .html), else md",
     )
-    verb.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: stdout)")
+    verb.add_argument("--out", type=parse_place, metavar="FILE", help="the file to write (default: stdout)")
     verb.add_argument("--benchmark", metavar="NAME", help="only this one: an id, a name, or the .toml file of your own")
     verb.add_argument(
         "--rename",
@@ -72,7 +72,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _form_of(out: Path | None) -> str:
+def _form_of(out: Place | None) -> str:
     if out is None:
         return "md"
     if out.suffix not in ENDINGS:

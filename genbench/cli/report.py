@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from genbench.errors import EXIT_OK
+from genbench.storage import parse_place
 
 
 def add_parser(verbs: Any) -> None:
     """Declare the verb."""
     report = verbs.add_parser("report", help="write the HTML report of a benchmark's results")
-    report.add_argument("folder", type=Path, metavar="DIR", help="a benchmark's results, as results/digits@1")
-    report.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: DIR/report.html)")
+    report.add_argument(
+        "folder", type=parse_place, metavar="DIR", help="a benchmark's results, as results/digits@1, or its URL"
+    )
+    report.add_argument("--out", type=parse_place, metavar="FILE", help="the file to write (default: DIR/report.html)")
     report.add_argument(
         "--benchmark",
         metavar="NAME",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.cli.common import (
@@ -16,6 +15,7 @@ from genbench.cli.common import (
     print_timings,
 )
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
+from genbench.storage import parse_place
 
 if TYPE_CHECKING:
     from genbench.definitions import Benchmark
@@ -40,7 +40,9 @@ def add_parser(verbs: Any) -> None:
         metavar="64,256",
         help="on so many training samples, each size in a folder of its own; for ladder.csv",
     )
-    run.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
+    run.add_argument(
+        "--out", default="results", type=parse_place, help="results folder, or URL of one (default: results)"
+    )
     run.add_argument(
         "--workers", type=int, metavar="N", help="trainings side by side (default: one a core of a CPU, one a GPU)"
     )

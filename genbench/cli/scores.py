@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.cli.common import (
@@ -20,6 +19,7 @@ from genbench.cli.common import (
     source_of,
 )
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
+from genbench.storage import parse_place
 
 if TYPE_CHECKING:
     from genbench.records import Run
@@ -68,7 +68,9 @@ def add_parser(verbs: Any) -> None:
     )
     add_source(score)
     score.add_argument("--seed", type=int, default=0, help="of the draw")
-    score.add_argument("--out", type=Path, help="results folder: add a record there and derive its tables anew")
+    score.add_argument(
+        "--out", type=parse_place, help="results folder, or URL of one: add a record, derive its tables anew"
+    )
     score.add_argument("--json", action="store_true", help="print the record as JSON")
     add_profile(score)
     add_common(score)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from genbench.cli.common import add_common, cache_folder, configured, positive, toml_value
 from genbench.cli.runs import add_speed, speed_of
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, UsageError
+from genbench.storage import parse_place
 
 EPILOG = """\
 examples:
@@ -34,7 +34,9 @@ def add_parser(verbs: Any) -> None:
     train.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     train.add_argument("--steps", type=int, metavar="N", help="updates, in place of the benchmark's budget")
     train.add_argument("--batch", type=int, metavar="N", help="rows an update, in place of the benchmark's")
-    train.add_argument("--out", default="results", type=Path, help="results folder (default: results)")
+    train.add_argument(
+        "--out", default="results", type=parse_place, help="results folder, or URL of one (default: results)"
+    )
     add_speed(train)
     add_common(train)
     train.set_defaults(call=_train)

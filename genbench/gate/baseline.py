@@ -7,12 +7,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from genbench.atomic import write_atomic
 from genbench.errors import ProtocolError, SampleError, SetupError
 from genbench.records import Run, Score
+from genbench.storage import Place
 
 KIND = "genbench baseline"
 SCHEMA = 1
@@ -100,7 +100,7 @@ def trimmed(run: Run, keys: Sequence[str], who: str) -> Run:
     return replace(run, scores=scores, by_class=(), likelihood=(), health={}, cost={})
 
 
-def write_baseline(path: Path, baseline: Baseline) -> None:
+def write_baseline(path: Place, baseline: Baseline) -> None:
     """Write a baseline atomically, one score a line, with a digest of its content.
 
     Raises
@@ -113,7 +113,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     write_atomic(path, (_layout(document) + "\n").encode())
 
 
-def read_baseline(path: Path) -> Baseline:
+def read_baseline(path: Place) -> Baseline:
     """Read a baseline.
 
     Raises

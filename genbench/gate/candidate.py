@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genbench.compare import Side, check_alike, read_side
 from genbench.errors import SampleError, UsageError
 from genbench.gate.baseline import KIND, Baseline, check_completed, read_baseline, trimmed
 from genbench.gate.margins import resolve_keys
 from genbench.records import Run, Score
 from genbench.results import find_benchmark
+from genbench.sides import Side, check_alike, is_recorded, recorded
 from genbench.stats.differences import jackknife_difference
+from genbench.storage import Place, parse_place
 
 if TYPE_CHECKING:
     from genbench.sources import Source
@@ -24,30 +24,15 @@ if TYPE_CHECKING:
 
 
 def read_runs(new: Any) -> tuple[Run, ...] | None:
-    """Return records, if that is what is given: as such, a record's or baseline's file, or ``FOLDER:model``."""
-    if isinstance(new, Run):
-        return (new,)
-    if isinstance(new, (list, tuple)) and new and all(isinstance(run, Run) for run in new):
-        return tuple(new)
-    if not is_recorded(new):
-        return None
-    path = Path(new)
-    if path.suffix == ".json" and f'"{KIND}"' in path.read_text(encoding="utf-8", errors="replace")[:200]:
-        return read_baseline(path).runs
-    if path.is_dir():
-        models = sorted(p.name for p in (path / "records").iterdir() if p.is_dir())
-        raise UsageError(f"check: which model of {path}? Name one, as {path}:{models[0] if models else 'MODEL'}.")
-    return read_side(str(new)).runs
+    """Return records, if that is what is given: as `genbench.sides.recorded` takes them, or a baseline's file."""
+    if is_recorded(new) and _is_baseline(place := parse_place(new)):
+        return read_baseline(place).runs
+    side = recorded(new)
+    return None if side is None else side.runs
 
 
-def is_recorded(new: Any) -> bool:
-    """Tell names of records and baselines from those of samples and generators."""
-    if not isinstance(new, (str, Path)):
-        return False
-    path, (folder, colon, _) = Path(new), str(new).rpartition(":")
-    if path.is_dir() or path.is_file():
-        return path.suffix == ".json" or (path / "records").is_dir()
-    return bool(colon) and (Path(folder) / "records").is_dir()
+def _is_baseline(place: Place) -> bool:
+    return place.suffix == ".json" and f'"{KIND}"' in place.read_text(encoding="utf-8", errors="replace")[:200]
 
 
 def noise_of_halves(one: Score, other: Score, n: int) -> float | None:

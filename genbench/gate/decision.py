@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from genbench.errors import SampleError, UsageError
@@ -16,11 +15,12 @@ from genbench.gate.margins import parse_margins, resolve_keys
 from genbench.gate.plan import LOOKS
 from genbench.gate.result import Result, Row
 from genbench.stats.noninferiority import ALPHA
+from genbench.storage import Place, parse_place
 
 
 def check(
     new: Any,
-    against: Baseline | str | Path,
+    against: Baseline | str | Place,
     *,
     primary: str | Sequence[str] = (),
     margin: str | Sequence[str] = (),
@@ -39,7 +39,7 @@ def check(
     new : object
         Anything that `genbench.score` scores; or records: a `Run` or several, the file of one, ``FOLDER:model``, or
         the file of another baseline.
-    against : Baseline, str or Path
+    against : Baseline, str, Path or Remote
         A file that ``genbench check --update`` or `make_baseline` made.
     primary : str or sequence of str
         Metrics to gate on, of those that the baseline has; by default all of them. Several are tested under Holm.
@@ -81,7 +81,7 @@ def check(
     if not 0 < alpha < 0.5 or looks < 1 or (n is not None and n < 1):
         raise UsageError("check: 0 < alpha < 0.5, looks >= 1 and n >= 1 expected; see genbench check --help.")
     path = "" if isinstance(against, Baseline) else str(against)
-    baseline = against if isinstance(against, Baseline) else read_baseline(Path(against))
+    baseline = against if isinstance(against, Baseline) else read_baseline(parse_place(against))
     keys = resolve_keys(_listed(primary), baseline.primary) or baseline.primary
     margins = {**baseline.margins, **parse_margins(_listed(margin), keys)}
     candidate = open_candidate(new, seed=baseline.seed if seed is None else seed, **_settings(baseline, source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any, Literal
 
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, EXIT_REGRESSION
@@ -72,7 +73,7 @@ class Row:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Result:
     """A check and its verdict.
 
@@ -128,3 +129,11 @@ class Result:
         from genbench.gate.text import terminal_text
 
         return terminal_text(self)
+
+    def __repr__(self) -> str:
+        from genbench.gate.text import headline
+
+        return f"<Result {headline(self)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"

@@ -17,13 +17,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from genbench._version import __version__
-from genbench.atomic import default_cache_folder, write_atomic
+from genbench.atomic import feature_cache_folder, write_atomic
 from genbench.errors import GenbenchError, SetupError
 from genbench.jobs import Job
 from genbench.launchers.cells import Cell, Plan, Reporter, Send, do_cell
 from genbench.progress import Progress
 from genbench.recipes import cell_name
-from genbench.store import Store
+from genbench.storage import Remote
+from genbench.store import Store, place_of
 from genbench.tables import CONTROLS
 
 _PAUSE = 2.0
@@ -46,8 +47,10 @@ class Parcels:
         self.store: Store = plan.job["store"]
         self.checkpoints = plan.options.flag("checkpoints", True)
         arguments = {name: value for name, value in plan.job.items() if name not in ("store", "cache_folder")}
-        cached = plan.job["cache_folder"] is not None
-        self.job = pickle.dumps({"arguments": arguments, "cached": cached, "threads": threads})
+        cache = plan.job["cache_folder"]
+        shared = cache if isinstance(cache, Remote) else None  # a folder of this machine means nothing there
+        cached = cache is not None
+        self.job = pickle.dumps({"arguments": arguments, "cached": cached, "shared": shared, "threads": threads})
 
     def pack(self, cell: Cell, failure: str | None) -> bytes:
         """Pack a cell with the files that are there of it: a training goes on from its last state."""
@@ -57,12 +60,13 @@ class Parcels:
     def _files(self, cell: Cell) -> dict[str, bytes]:
         folder = self.store.folder
         if cell.baseline is None:
-            found = [self.store.path(name, None, None) for name in CONTROLS]
+            found = [f"records/{place_of(name, None, None)}" for name in CONTROLS]
         else:
             name = cell_name(cell.baseline)
-            found = [*(folder / "records" / name).glob(f"seed{cell.seed}-step*.json")]
-            found += [folder / "checkpoints" / name / f"seed{cell.seed}.pt"] if self.checkpoints else []
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(found) if path.exists()}
+            records = (folder / "records" / name).glob(f"seed{cell.seed}-step*.json")
+            found = [f"records/{name}/{path.name}" for path in records]
+            found += [f"checkpoints/{name}/seed{cell.seed}.pt"] if self.checkpoints else []
+        return {name: (folder / name).read_bytes() for name in sorted(found) if (folder / name).exists()}
 
 
 def do_parcel(version: str, parcel: bytes, send: Send) -> None:
@@ -101,7 +105,7 @@ _JOBS: dict[bytes, Job] = {}
 def _do(parcel: Mapping[str, Any], send: Send) -> None:
     with TemporaryDirectory(prefix="genbench-") as folder:
         store = Store(Path(folder), parcel["benchmark"])
-        desk = _Desk(store.folder, send, checkpoints=parcel["checkpoints"])
+        desk = _Desk(Path(folder) / parcel["benchmark"], send, checkpoints=parcel["checkpoints"])
         for name, content in parcel["files"].items():
             write_atomic(store.folder / name, content)
         desk.note_known(parcel["files"])
@@ -121,8 +125,7 @@ def _job_for(packed: bytes, store: Store, progress: Progress) -> Job:
     run = pickle.loads(packed)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(run["threads"] or cores)
-    # The driver's folder means nothing here.
-    cache_folder = default_cache_folder() if run["cached"] else None
+    cache_folder = (run["shared"] or feature_cache_folder()) if run["cached"] else None
     job = Job(**run["arguments"], store=store, cache_folder=cache_folder, progress=progress)
     _JOBS.clear()
     _JOBS[packed] = job

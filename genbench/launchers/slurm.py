@@ -62,7 +62,8 @@ class _Try:
 class SlurmLauncher:
     """One SLURM job for each try at a cell.
 
-    Its options: ``folder`` (shared by the machines, for jobs and their logs; by default ``slurm`` beside the records),
+    Its options: ``folder`` (shared by the machines, for jobs and their logs; by default ``slurm`` beside the
+    records, or here where these are at a URL),
     ``cluster`` (``slurm``; ``local`` and ``debug`` are submitit's substitutes for trying things out), ``checkpoints``
     (yes or no), and those of sbatch by submitit's names: ``partition``, ``gres``, ``time`` (minutes), ``mem``,
     ``cpus_per_task``, ``account``, ``qos``, ...
@@ -70,7 +71,8 @@ class SlurmLauncher:
 
     def __init__(self, plan: Plan) -> None:
         options = plan.options
-        self._folder = Path(options.text("folder", str(plan.job["store"].folder / "slurm"))).resolve()
+        beside = plan.job["store"].folder / "slurm"
+        self._folder = Path(options.text("folder", str(beside if isinstance(beside, Path) else "slurm"))).resolve()
         cluster = options.text("cluster", "slurm")
         self._parcels = Parcels(plan, threads=None)
         parameters = {f"slurm_{name}": int(v) if v.isdigit() else v for name, v in options.rest().items()}

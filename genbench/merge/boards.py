@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from genbench.benchmarks import load_benchmark
 from genbench.benchmarks.ladder import train_size_of
-from genbench.compare import differences
 from genbench.errors import ProtocolError, SampleError, UsageError
 from genbench.merge.agreement import disagreement, fullness, identical, recipe_difference
 from genbench.merge.excerpts import compares_single_runs
 from genbench.merge.folders import Found, Rename, find_folders, parse_rename, read_folders, with_replicates
 from genbench.records import Run
+from genbench.sides import differences
+from genbench.storage import Place, Remote
 from genbench.tables import is_control
 
 LOOKED_AT = 100
@@ -35,8 +35,8 @@ class Board:
         Those of the same sampler, seed and step as one that was kept, and with the same scores.
     rounded : int
         How many of these agree to rounding only.
-    labels : mapping of Path to str
-        What every folder is called: its path from where all of them lie, as ``labA/digits@1``.
+    labels : mapping of Path or Remote to str
+        What every folder is called: its URL, else its path from where all of them lie, as ``labA/digits@1``.
     renames : tuple of Rename
     """
 
@@ -44,7 +44,7 @@ class Board:
     kept: tuple[Found, ...]
     agreeing: tuple[Found, ...]
     rounded: int
-    labels: dict[Path, str]
+    labels: dict[Place, str]
     renames: tuple[Rename, ...] = ()
 
     @property
@@ -58,19 +58,19 @@ class Board:
         return [found.run for found in self.kept if found.run.final]
 
     @property
-    def folders(self) -> list[Path]:
+    def folders(self) -> list[Place]:
         """The folders that have records of this benchmark."""
         return list(dict.fromkeys(found.folder for found in (*self.kept, *self.agreeing)))
 
 
 def merge_folders(
-    places: Sequence[Path], *, benchmark: str | None = None, rename: Sequence[str] = (), whole: bool = False
+    places: Sequence[Place], *, benchmark: str | None = None, rename: Sequence[str] = (), whole: bool = False
 ) -> list[Board]:
     """Merge the records of results folders, of many runs and machines, into one board a benchmark.
 
     Parameters
     ----------
-    places : sequence of Path
+    places : sequence of Path or Remote
         Results folders, such as ``results/digits@1``, or folders that hold several, such as ``results``.
     benchmark : str or None
         Only this one: an id (``digits@1-quick``), a name, or a ``.toml`` file. None is every one that there is.
@@ -135,14 +135,14 @@ def _plain(name: str) -> str:
     return (name if size is None else name.removesuffix(f"-train{size}")).removesuffix("-quick")
 
 
-def _labels(folders: Sequence[Path]) -> dict[Path, str]:
+def _labels(folders: Sequence[Place]) -> dict[Place, str]:
     """Name folders by their paths from the folder that holds all of them: a board has nobody's home in it."""
-    whole = {folder: os.path.abspath(folder) for folder in folders}
-    root = os.path.commonpath([os.path.dirname(path) for path in whole.values()])
-    return {folder: os.path.relpath(path, root) for folder, path in whole.items()}
+    whole = {folder: os.path.abspath(folder) for folder in folders if not isinstance(folder, Remote)}
+    root = os.path.commonpath([os.path.dirname(path) for path in whole.values()] or ["."])
+    return {folder: os.path.relpath(whole[folder], root) if folder in whole else str(folder) for folder in folders}
 
 
-def _merge(name: str, found: Sequence[Found], labels: dict[Path, str], renames: tuple[Rename, ...]) -> Board:
+def _merge(name: str, found: Sequence[Found], labels: dict[Place, str], renames: tuple[Rename, ...]) -> Board:
     _check_protocols(name, found)
     _check_recipes(found)
     cells: dict[tuple[str, int | None, int | None], list[Found]] = {}

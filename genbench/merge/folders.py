@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from genbench.errors import ProtocolError, UsageError
 from genbench.merge.excerpts import Excerpts
 from genbench.records import Run
-from genbench.store import check_name, place_of, read_record
+from genbench.storage import Place, contains, parse_place
+from genbench.store import check_name, place_of, read_record, read_records
 from genbench.tables import CONTROLS, is_control
 
 
@@ -21,13 +21,13 @@ class Found:
     ----------
     run : Run
         With the sampler's name that it has on the board; an excerpt (`genbench.merge.excerpts`) unless it is ``whole``.
-    path, folder : Path
+    path, folder : Path or Remote
     whole : bool
     """
 
     run: Run
-    path: Path
-    folder: Path
+    path: Place
+    folder: Place
     whole: bool = True
 
     def read(self) -> Run:
@@ -45,13 +45,13 @@ class Found:
 class Rename:
     """``FOLDER:old=new``: what a model of one folder, or of every one below it, is called on the board."""
 
-    folder: Path
+    folder: Place
     old: str
     new: str
 
-    def concerns(self, folder: Path) -> bool:
+    def concerns(self, folder: Place) -> bool:
         """Whether it is about the records of a results folder."""
-        return folder.resolve().is_relative_to(self.folder.resolve())
+        return contains(self.folder, folder)
 
 
 def parse_rename(text: str) -> Rename:
@@ -74,15 +74,15 @@ def parse_rename(text: str) -> Rename:
         ) from None
     if new in CONTROLS or old in CONTROLS:
         raise UsageError(f"--rename: the name of a model expected, got that of a control in {text!r}.")
-    return Rename(folder=Path(folder), old=old, new=new)
+    return Rename(folder=parse_place(folder), old=old, new=new)
 
 
-def find_folders(places: Sequence[Path]) -> list[Path]:
+def find_folders(places: Sequence[Place]) -> list[Place]:
     """Return the results folders that places are, or hold, each once.
 
     Parameters
     ----------
-    places : sequence of Path
+    places : sequence of Path or Remote
         Each a results folder, such as ``results/digits@1``, whatever its name, or one with several in it, such as
         ``results``.
 
@@ -91,7 +91,7 @@ def find_folders(places: Sequence[Path]) -> list[Path]:
     UsageError
         If one is neither.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Place, Place] = {}
     for place in places:
         if not place.is_dir():
             raise UsageError(f"leaderboard: a folder expected, got {place}, which is {_not_a_folder(place)}.")
@@ -106,20 +106,20 @@ def find_folders(places: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _not_a_folder(place: Path) -> str:
+def _not_a_folder(place: Place) -> str:
     return "a file" if place.exists() else "not there"
 
 
-def _has_records(folder: Path) -> bool:
+def _has_records(folder: Place) -> bool:
     return any((folder / "records").glob("*/*.json"))
 
 
-def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = (), *, whole: bool = True) -> list[Found]:
+def read_folders(folders: Sequence[Place], renames: Sequence[Rename] = (), *, whole: bool = True) -> list[Found]:
     """Read every record, and call its sampler what it is to be called.
 
     Parameters
     ----------
-    folders : sequence of Path
+    folders : sequence of Path or Remote
     renames : sequence of Rename
     whole : bool
         Whether to keep the records, or excerpts of them.
@@ -135,8 +135,7 @@ def read_folders(folders: Sequence[Path], renames: Sequence[Rename] = (), *, who
     excerpts = Excerpts()
     for folder in folders:
         about = [rename for rename in renames if rename.concerns(folder)]
-        for path in sorted((folder / "records").glob("*/*.json")):
-            run = read_record(path)
+        for path, run in read_records(sorted((folder / "records").glob("*/*.json"))):
             _check_place(run, path)
             models.add(run.sampler)
             for rename in about:
@@ -160,7 +159,7 @@ def with_replicates(found: Sequence[Found]) -> list[Found]:
     return [one if one.whole or not one.run.final else replace(one, run=excerpts.of(one.read())) for one in found]
 
 
-def _check_place(run: Run, path: Path) -> None:
+def _check_place(run: Run, path: Place) -> None:
     """Refuse a record that is not what its file is called: moved, or damaged in a way that JSON does not notice."""
     try:
         own = place_of(run.sampler, run.train_seed, run.step)

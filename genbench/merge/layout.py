@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +19,7 @@ from genbench.publish import csv_text
 from genbench.records import Run
 from genbench.report import report_html
 from genbench.results import find_benchmark
+from genbench.storage import Place
 from genbench.tables import leaderboard
 
 FORMATS = ("md", "csv", "latex", "html")
@@ -222,9 +222,9 @@ def _shortened(revision: str) -> str:
     return f"{digits[:_SHORT]}{plus}{dirty}"
 
 
-def _pictures(board: Board) -> dict[str, Path]:
+def _pictures(board: Board) -> dict[str, Place]:
     """Return the pictures of the records on the board, under the names that samplers have here, and of real data."""
-    pictures: dict[str, Path] = {}
+    pictures: dict[str, Place] = {}
     for found in (*board.kept, *board.agreeing):
         seed = "" if found.run.train_seed is None else f"-seed{found.run.train_seed}"
         for kind in ("", "-nearest", "-influence") if found.run.final else ():

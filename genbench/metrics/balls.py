@@ -28,23 +28,43 @@ class Side:
     members : (n,) int64 array
         Bits of the parts that each sample is in.
     reach : (n,) tensor
-        Its largest radius in any part.
+        Its largest radius in any part, or more.
     radii : Radii
+    errors : (n,) tensor
+        How far the squares of its radii may be from exact.
     """
 
     def __init__(self, features: Features, ks: tuple[int, int], seed: int, draws: int) -> None:
         members = np.ones((1, features.n), dtype=bool)
         if draws:
             members = np.concatenate([members, halves(features.n, seed=seed, draws=draws)])
-        alive = torch.from_numpy(members).to(features.values.device)
+        alive = torch.from_numpy(members).to(features.given.device)
+        self._alive, self._ks = alive, list(dict.fromkeys(ks))
         # Deep enough that the k-th neighbour in a half is practically always among the listed ones.
-        lists = neighbours_within(features, 8 * max(ks))
-        found = lists.kth_in_parts(list(dict.fromkeys(ks)), alive)
-        radii = [torch.where(alive.T, radius, -1.0) for radius in found]
-        self.points = features.values
+        self._lists = neighbours_within(features, 8 * max(ks))
+        radii, self.errors = self._about(torch.arange(features.n, device=alive.device))
+        self.points = self._lists.points
         self.members: Words = (members.astype(np.int64) << np.arange(1 + draws)[:, None]).sum(axis=0)
-        self.reach = torch.stack([kind.amax(dim=1) for kind in radii]).amax(dim=0)
+        largest = torch.stack([kind.amax(dim=1) for kind in radii]).amax(dim=0)
+        self.reach = (largest.square() + self.errors).sqrt_()
         self.radii = Radii(radii)
+
+    def _about(self, rows: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return radii of some samples for each k and part, negative where the part does not have the sample."""
+        alive = self._alive[:, rows].T
+        radii, errors = self._lists.about_kth_in_parts(self._ks, self._alive, rows)
+        return [torch.where(alive, radius, -1.0) for radius in radii], errors
+
+    def settle(self, rows: Tensor, distances: Tensor) -> None:
+        """Measure the radii of some samples that could be on either side of these exact distances, (rows,).
+
+        No radius moves across another distance that it was certainly below or above: measured neighbours move by their
+        errors at most, and so do the radii.
+        """
+        wrong = self.errors[rows] > 0
+        self._lists.measure_near(rows[wrong], distances[wrong])
+        rows = torch.unique(rows[wrong])
+        self.radii.replace(rows, self._about(rows)[0])
 
 
 class Around:
@@ -76,13 +96,15 @@ class Around:
 
     def enter(self, i: Tensor, j: Tensor, lowest: Tensor, highest: Tensor) -> None:
         """Enter pairs of the side's samples i and the others' j, whose distances lie between the two given ones."""
-        radii = self.side.radii
-        at_least, above = radii.below(i, lowest, equal=False), radii.below(i, highest, equal=True)
+        radii, errors = self.side.radii, self.side.errors[i]
+        at_least = radii.below(i, (lowest.square() - errors).clamp_(min=0).sqrt_(), equal=False)
+        above = radii.below(i, (highest.square() + errors).sqrt_(), equal=True)
         # Where a radius lies between the two the exact distance decides; so it does for equal samples.
         close = torch.nonzero((at_least != above) | (lowest == 0)).squeeze(1)
         same = torch.zeros_like(i, dtype=torch.bool)
         if len(close):
             exact = distances_of_pairs(self.side.points, self.other.points, i[close], j[close])
+            self.side.settle(i[close], exact)
             same[close] = exact == 0
             at_least[close] = radii.below(i[close], exact, equal=False)
             above[close] = radii.below(i[close], exact, equal=True)
@@ -108,26 +130,37 @@ class Radii:
     """
 
     def __init__(self, kinds: Sequence[Tensor]) -> None:
+        bits = (len(kinds) * kinds[0].shape[1]).bit_length()
+        self._steps = [2**power for power in reversed(range(bits))]
+        self._sorted, self.masks = self._tables(kinds)
+
+    def replace(self, rows: Tensor, kinds: Sequence[Tensor]) -> None:
+        """Put other radii in the place of some samples', (rows, parts) each."""
+        self._sorted[rows], masks = self._tables(kinds)
+        for own, new in zip(self.masks, masks, strict=True):
+            own[rows] = new
+
+    def _tables(self, kinds: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Return sorted radii, (n, width) with infinite ones at the end, and for each kind who has those or larger."""
         parts = kinds[0].shape[1]
         radii, order = torch.cat(list(kinds), dim=1).sort(dim=1)
         bits = torch.bitwise_left_shift(torch.ones_like(order), order % parts)
-        self.masks = []
+        masks = []
         for kind in range(len(kinds)):
             # A part has one radius of each kind, so that sums of its bits are unions.
             own = torch.where(order // parts == kind, bits, 0)
             above = own.flip(1).cumsum(1).flip(1)
-            self.masks.append(torch.nn.functional.pad(above, (0, 1)))
-        self._steps = [2**power for power in reversed(range(radii.shape[1].bit_length()))]
+            masks.append(torch.nn.functional.pad(above, (0, 1)))
         width = 2 * self._steps[0] - 1
-        self._width = width
-        self._sorted = torch.nn.functional.pad(radii, (0, width - radii.shape[1]), value=torch.inf).flatten()
+        return torch.nn.functional.pad(radii, (0, width - radii.shape[1]), value=torch.inf), masks
 
     def below(self, rows: Tensor, distances: Tensor, *, equal: bool) -> Tensor:
         """Count the radii of the given samples that are below the distances, or equal to them: (pairs,) int64."""
-        start: Tensor = rows * self._width - 1
+        radii = self._sorted.view(-1)
+        start: Tensor = rows * self._sorted.shape[1] - 1
         place: Tensor = start
         for step in self._steps:
-            probed = self._sorted[place + step]
+            probed = radii[place + step]
             fits = probed <= distances if equal else probed < distances
             place = place + step * fits
         count: Tensor = place - start

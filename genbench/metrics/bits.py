@@ -21,8 +21,8 @@ def packed_bits(parts: Tensor) -> list[tuple[int, Words]]:
     return words
 
 
-def counts_before(words: Words, k: int) -> Words:
-    """Count for each bit the words (W, n) before and without the one that has it set for the k-th time: (n, 64).
+def counts_before(words: Words, k: int, bits: int = 64) -> Words:
+    """Count for each of some bits the words (W, n) before and without the one with its k-th setting: (n, bits).
 
     The bits are counted all at once, by adding words to a binary number whose digits are words.
     """
@@ -36,11 +36,11 @@ def counts_before(words: Words, k: int) -> Words:
             equal = equal & (digits[power] if k >> power & 1 else ~digits[power])
         open_ &= ~equal
         short[place] = open_
-    octets = short.astype("<i8", copy=False).view(np.uint8).reshape(*short.shape, 8)
-    counts = np.zeros((words.shape[1], 64), dtype=np.int64)
+    octets = short.astype("<i8", copy=False).view(np.uint8).reshape(*short.shape, 8)[:, :, : -(-bits // 8)]
+    counts = np.zeros((words.shape[1], bits), dtype=np.int64)
     for some in range(0, len(octets), 255):
-        bits = np.unpackbits(octets[some : some + 255], axis=2, bitorder="little")
-        counts += bits.sum(axis=0, dtype=np.uint8)
+        single = np.unpackbits(octets[some : some + 255], axis=2, count=bits, bitorder="little")
+        counts += single.sum(axis=0, dtype=np.uint8)
     return counts
 
 

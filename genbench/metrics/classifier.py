@@ -69,7 +69,8 @@ def js_classifier(*, generated: Any, reference: Any, rng: int, dims: int = 5) ->
     regression on the components and all their products, scaled on the training fold, both sets of equal weight, ridge
     penalty of scikit-learn's default C = 1; two folds, each judged by the other's classifier. Equal rows share a fold,
     so that repeated or copied samples are never judged by a classifier that has seen them; the folds do not depend on
-    the order of the rows. The log-odds are cut off at plus and minus log min(n, m), which keeps the bound one.
+    the order of the rows; repeats lower the bound. The log-odds are cut off at plus and minus log min(n, m), which
+    keeps the bound one.
 
     For Gaussians the quadratic is the right model; elsewhere the bound lacks what a quadratic cannot see (modes placed
     so that first and second moments agree), and no interval can say how much. The classifiers are fitted anew for every

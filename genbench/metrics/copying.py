@@ -29,6 +29,8 @@ CLOSE = 0.01
 def lower_tail_copies(*, generated: Any, train: Any, test: Any, smallest: float = SMALLEST) -> Estimate:
     """Share of generated samples among the pooled samples that come closest to the training set.
 
+    Strong noise and collapse lower it: it looks for copies, and says nothing of quality.
+
     Parameters
     ----------
     generated, train, test : Features or (n, d), (m, d), (l, d) arrays

@@ -45,20 +45,21 @@ def pairwise_distances(a: Tensor, b: Tensor) -> Tensor:
 
     Parameters
     ----------
-    a, b : (..., n, d), (..., m, d) float64 tensors
-        Leading dimensions are batches, as in `torch.cdist`.
+    a, b : (..., n, d), (..., m, d) float64 or float32 tensors
+        Leading dimensions are batches, as in `torch.cdist`. Float32 rows are taken for the float64 ones that they are.
 
     Returns
     -------
     (..., n, m) float64 tensor
         The same bits for the same two rows, in whatever shapes they come. O(n m d) operations.
     """
+    a, b = a.to(torch.float64), b.to(torch.float64)
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def distances_of_pairs(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """Distances of the rows ``a[i]`` to the rows ``b[j]``, with the bits of `pairwise_distances`: (pairs,)."""
-    found = a.new_empty(len(i))
+    """Distances of the rows ``a[i]`` to the rows ``b[j]``, with the bits of `pairwise_distances`: (pairs,) float64."""
+    found = torch.empty(len(i), dtype=torch.float64, device=a.device)
     step = max(1, (GATHERED if a.device.type == "cpu" else BLOCK_BYTES) // (8 * a.shape[1]))
     step = min(step, max(1, len(i)))
     first, second = a.new_empty((step, a.shape[1])), b.new_empty((step, b.shape[1]))
@@ -114,8 +115,8 @@ class SquaredDistances:
 
     Parameters
     ----------
-    points : (n, d) float64 tensor
-    others : (m, d) float64 tensor
+    points : (n, d) float64 or float32 tensor
+    others : (m, d) float64 or float32 tensor
 
     Attributes
     ----------
@@ -138,7 +139,7 @@ class SquaredDistances:
 
     def __init__(self, points: Tensor, others: Tensor) -> None:
         self.points, self.others = points, others
-        self.centre = others.mean(dim=0)
+        self.centre = others.mean(dim=0, dtype=torch.float64)
         self._others = others - self.centre
         self.other_squares = self._others.square().sum(dim=1)
         if points is others:

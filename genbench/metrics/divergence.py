@@ -12,11 +12,11 @@ from torch import Tensor
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.nearest import neighbours_among, neighbours_within
+from genbench.metrics.nearest import jackknife_depth, neighbours_among, neighbours_within
 from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
-from genbench.stats.jackknife import deletions, jackknife_estimate
+from genbench.stats.jackknife import are_values_alone, deletions, jackknife_estimate
 
 FAR = 10.0
 FAR_SHARE = 0.01
@@ -79,16 +79,15 @@ def kl_knn(
             f"{name}: k >= 1, more than k samples and at least k in the other set expected, got k = {k} for "
             f"{first.n} and {second.n} samples; score more samples or lower k."
         )
-    own, cross = (
-        neighbours_within(first, _depth(k), shared=False),
-        neighbours_among(first, second, _depth(k), shared=False),
-    )
+    depth = jackknife_depth(k)
+    own, cross = neighbours_within(first, depth, shared=False), neighbours_among(first, second, depth, shared=False)
     rho, k_rho = own.kth(k, positive=True)
     nu, k_nu = cross.kth(k, positive=True)
     terms = _terms(name, first.d, (rho, k_rho), (nu, k_nu), None)
     value = terms.mean() + math.log(second.n / (first.n - 1))
     sizes = (first.n, second.n)
-    replicates = _replicates(name, own, cross, k) if min(sizes) > 2 * k else []
+    wanted = min(sizes) > 2 * k and not are_values_alone()
+    replicates = _replicates(name, own, cross, k) if wanted else []
     outside = float((nu > FAR * rho.median()).double().mean())
     notes = ["not corrected: the bias of nearest-neighbour divergences depends on the densities"]
     if outside > FAR_SHARE:
@@ -126,15 +125,6 @@ def _terms(name: str, d: int, own: tuple[Tensor, Tensor], other: tuple[Tensor, T
     if not torch.isfinite(terms).all():
         raise SampleError(f"{name}: samples that differ from each other expected, got a set that is one point.")
     return terms
-
-
-def _depth(k: int) -> int:
-    """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed.
-
-    Two more are listed at least. That more than 6 + k / 4 of the k + 6 + k / 4 nearest are in one given group of twenty
-    has a chance below 1e-7: for about one of a million samples and groups all distances are taken.
-    """
-    return k + 4 + k // 4
 
 
 def _zero_share(lists: NeighbourLists) -> float:

@@ -1,7 +1,4 @@
-"""Entropies of the samples: differential entropy from nearest neighbours, and the entropy of their classes.
-
-Neither is the "sample entropy" of time series.
-"""
+"""Entropies of samples, of their density or of their classes; neither is the "sample entropy" of time series."""
 
 from __future__ import annotations
 
@@ -18,16 +15,19 @@ from genbench.errors import SampleError
 from genbench.metrics.counts import entropy_of_counts, grassberger_entropy, predicted_classes
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.nearest import lists_within, neighbours_within
+from genbench.metrics.nearest import jackknife_depth, lists_within, neighbours_within
 from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.projection import whiten
+from genbench.metrics.repeats import first_equal
 from genbench.randomness import derive_seed
 from genbench.records import Estimate
-from genbench.stats.jackknife import deletions, jackknife_estimate
+from genbench.stats.jackknife import are_values_alone, deletions, jackknife_estimate
 
 
 def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) -> Estimate:
     """Differential entropy of the generated samples, in the reference's whitened principal components.
+
+    Of repeated samples one is kept, so that many of them raise it: read `unique_fraction` beside it.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) ->
     generated, reference = Features.of(generated), Features.of(reference)
     moved, _ = whiten("entropy_knn", generated, reference, dims)
     points = distinct_points("entropy_knn", moved, k)
-    replicates = points.entropies(k, [keep for (keep,) in deletions(generated.n)])
+    kept = [] if are_values_alone() else [keep for (keep,) in deletions(generated.n)]
+    replicates = points.entropies(k, kept)
     return jackknife_estimate(
         points.entropy(k),
         complete(replicates),
@@ -119,7 +120,7 @@ def entropy_gap_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5
     found = [distinct_points("entropy_gap_knn", side, k) for side in moved]
     n = min(points.n for points in found)
     ours, theirs = (points.thinned(n, k) for points in found)
-    kept = list(deletions(generated.n, reference.n))
+    kept = [] if are_values_alone() else list(deletions(generated.n, reference.n))
     replicates = zip(
         *(side.entropies(k, [keep[i] for keep in kept]) for i, side in enumerate((ours, theirs))), strict=True
     )
@@ -185,14 +186,10 @@ def entropy_class(*, generated: Any) -> Estimate:
 
 
 class DistinctPoints(NamedTuple):
-    """The distinct rows of a set with their neighbours.
-
-    ``which`` of them each sample is (-1: none that is used), and their ``order`` by content.
-    """
+    """The distinct rows of a set with their neighbours, and ``which`` each sample is; -1: none that is used."""
 
     lists: NeighbourLists
     which: Tensor
-    order: Tensor
 
     @property
     def n(self) -> int:
@@ -231,11 +228,11 @@ class DistinctPoints(NamedTuple):
         if n >= self.n:
             return self
         chosen = np.random.default_rng(derive_seed(0, "thinned points", n, self.n)).permutation(self.n)[:n]
-        kept = self.order[torch.from_numpy(np.sort(chosen)).to(self.order.device)]
-        everyone = torch.arange(n, device=kept.device)
+        order = torch.unique(self.lists.points, dim=0, return_inverse=True)[1].argsort()
+        kept = order[torch.from_numpy(np.sort(chosen)).to(order.device)]
         place = torch.full((self.n,), -1, dtype=torch.int64, device=kept.device)
-        place[kept] = everyone
-        return DistinctPoints(lists_within(self.lists.points[kept], _depth(k)), place[self.which], everyone)
+        place[kept] = torch.arange(n, device=kept.device)
+        return DistinctPoints(lists_within(self.lists.points[kept], jackknife_depth(k)), place[self.which])
 
 
 def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
@@ -248,12 +245,12 @@ def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
     """
 
     def compute() -> DistinctPoints:
-        rows, which = torch.unique(features.values, dim=0, return_inverse=True)
-        everyone = torch.arange(len(rows), device=rows.device)
-        if len(rows) == features.n:
+        first = first_equal(features)
+        used, which = torch.unique(first, return_inverse=True)
+        if len(used) == features.n:
             # Nothing is repeated: the set's own lists serve, which other metrics ask as well.
-            return DistinctPoints(neighbours_within(features, _depth(k), shared=False), everyone, which.argsort())
-        return DistinctPoints(lists_within(rows, _depth(k)), which, everyone)
+            return DistinctPoints(neighbours_within(features, jackknife_depth(k), shared=False), which)
+        return DistinctPoints(lists_within(features.values[used], jackknife_depth(k)), which)
 
     if k < 1:
         raise SampleError(f"{metric}: k >= 1 expected, got {k}.")
@@ -269,15 +266,6 @@ def distinct_points(metric: str, features: Features, k: int) -> DistinctPoints:
 def complete(replicates: Sequence[float]) -> list[float]:
     """Return the replicates, or none where a set was too small for one of them."""
     return list(replicates) if all(map(math.isfinite, replicates)) else []
-
-
-def _depth(k: int) -> int:
-    """Neighbours to keep: without a twentieth of the samples the k-th is practically always still listed.
-
-    Two more are listed at least. That more than 6 + k / 4 of the k + 6 + k / 4 nearest are in one given group of twenty
-    has a chance below 1e-7: for about one of a million samples and groups all distances are taken.
-    """
-    return k + 4 + k // 4
 
 
 ENTROPY_KNN = Metric(

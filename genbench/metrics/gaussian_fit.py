@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.moments import Moments
-from genbench.metrics.symmetric import EPSILON, RootTrace, cholesky, nuclear_norm, root_trace, triangle_product
+from genbench.metrics.symmetric import EPSILON, Axes, RootTrace, cholesky, nuclear_norm, root_trace, triangle_product
 
 WELL_CONDITIONED = 1e-8
 """Ratio of the squared Cholesky pivots above which a Cholesky factor is as exact here as an eigenvalue factor."""
@@ -116,13 +116,24 @@ def distance(a: Gaussian, b: Gaussian, *, rounding: float = ROUNDING, try_eigenv
     O(d^3), by eigenvalues where they do; else by singular values of the product of factors,
     O(d r s + min(r, s)^2 max(r, s)) for ranks r and s, three to five times slower.
     """
+    return distance_and_axes(a, b, rounding=rounding, try_eigenvalues=try_eigenvalues)[0]
+
+
+def distance_and_axes(
+    a: Gaussian, b: Gaussian, *, rounding: float = ROUNDING, try_eigenvalues: bool = True
+) -> tuple[Distance, Axes | None]:
+    """Return what `distance` does, and how eigenvectors are had, where eigenvalues decided.
+
+    They are those of ``L^T S L``, for the covariance S of a and the Cholesky factor L of b's; see
+    `genbench.metrics.symmetric.RootTrace`.
+    """
     known = float((a.mean - b.mean).square().sum()) + a.trace + b.trace
     if try_eigenvalues and a.covariance is not None and b.lower is not None:
         found = root_trace(b.lower, a.covariance)
         if found is not None and _is_exact(found, rounding * (known / 2 - found.value), a, b):
-            return Distance(known - 2 * found.value, True)
+            return Distance(known - 2 * found.value, True), found.axes
     product = a.factor.T @ b.factor if a.lower is None else triangle_product(a.lower, b.factor)
-    return Distance(max(0.0, known - 2 * nuclear_norm(product)), False)
+    return Distance(max(0.0, known - 2 * nuclear_norm(product)), False), None
 
 
 def _is_exact(found: RootTrace, allowed: float, a: Gaussian, b: Gaussian) -> bool:

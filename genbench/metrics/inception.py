@@ -28,7 +28,7 @@ WIDE = 2**24
 def inception_score(*, generated: Any) -> Estimate:
     """Inception Score of all samples at once: ``exp(mean_i KL(p(.|x_i) || q))`` with ``q = mean_i p(.|x_i)``.
 
-    It sees neither collapse within a class nor copies of the training set.
+    It does not fall with collapse within a class, with which it may rise, and does not see copies of the training set.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def announce_scores(
 
 
 def _in_one_sweep(generated: Features, draws: int) -> bool:
-    return draws > 0 and not is_narrow(generated.values)
+    return draws > 0 and not is_narrow(generated.given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,7 @@ class Inside:
     """
 
     mirrors: ClassVar[bool] = False
+    takes_single: ClassVar[bool] = True
     sets: tuple[ReferenceType[Features], ReferenceType[Features]]
     ks: tuple[int, int]
     seed: int

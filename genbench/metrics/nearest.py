@@ -18,6 +18,7 @@ from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.proposals import Smallest
 from genbench.metrics.sweep import Screen, announce, sweep, swept_among, swept_within
 from genbench.metrics.trees import is_narrow, tree_proposals
+from genbench.stats.jackknife import are_values_alone
 
 SHARED_DEPTH = 40
 """Lists of neighbours are this deep at least, so that metrics with a small k share them."""
@@ -25,7 +26,7 @@ SHARED_DEPTH = 40
 SPARE = 8
 """How many more candidates are listed than may be asked for."""
 
-TREE_DEPTH, TREE_SPARE = 12, 2
+TREE_DEPTH, TREE_SPARE = 12, 1
 """The same two where a tree is searched, which takes longer the more it is asked for."""
 
 
@@ -62,6 +63,7 @@ class Nearest:
     """The wish for lists of neighbours of some depth, a `genbench.metrics.sweep.Want`."""
 
     mirrors: ClassVar[bool] = True
+    takes_single: ClassVar[bool] = True
     depth: int
 
     def reader(self, points: Tensor, others: Tensor) -> NearestReader:
@@ -140,7 +142,7 @@ def neighbours_within(features: Features, depth: int, *, shared: bool = True) ->
     Without ``shared`` just so many, where nobody else would ask for more.
     """
     depth = shared_depth(features, depth) if shared else depth
-    if is_narrow(features.values):
+    if is_narrow(features.given):
         return features.remember(("neighbours within", depth), lambda: lists_within(features.values, depth))
     found: NeighbourLists = swept_within(features, Nearest(depth))
     return found
@@ -152,7 +154,7 @@ def neighbours_among(features: Features, others: Features, depth: int, *, shared
     Without ``shared`` just so many, where nobody else would ask for more.
     """
     depth = shared_depth(features, depth) if shared else depth
-    if not is_narrow(features.values):
+    if not is_narrow(features.given):
         found: NeighbourLists = swept_among(features, others, Nearest(depth))[0]
         return found
     key = ("neighbours among", depth)
@@ -161,10 +163,20 @@ def neighbours_among(features: Features, others: Features, depth: int, *, shared
 
 def announce_neighbours(features: Features, depth: int, others: Features | None = None) -> None:
     """Say that a set's neighbours, within it or in another set, will be asked for; see `genbench.metrics.sweep`."""
-    if not is_narrow(features.values):
+    if not is_narrow(features.given):
         announce(Nearest(shared_depth(features, depth)), features, others)
 
 
 def shared_depth(features: Features, depth: int) -> int:
     """Return how deep lists are made that somebody wants ``depth`` deep."""
-    return max(depth, TREE_DEPTH if is_narrow(features.values) else SHARED_DEPTH)
+    return max(depth, TREE_DEPTH if is_narrow(features.given) else SHARED_DEPTH)
+
+
+def jackknife_depth(k: int) -> int:
+    """Return how many neighbours to list for the k-th one, also without each of the jackknife's groups.
+
+    Without a twentieth of the samples the k-th is practically always still listed: one more is listed at least, and
+    that more than 5 + k / 4 of the k + 5 + k / 4 nearest are in one given group of twenty has a chance below 2e-6. For
+    these samples all distances are taken. Where nobody is going to read an interval, k will do.
+    """
+    return k if are_values_alone() else k + 5 + k // 4

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genbench.metrics.bits import WORD, counts_before, packed_bits
 from genbench.metrics.distances import distances_of_pairs, pairwise_distances, row_blocks
+from genbench.metrics.ordered import ascending, kth_listed
 
 WIDE = 32
 """In fewer dimensions it takes longer to find out which pairs are asked for twice than to measure them."""
@@ -24,8 +25,8 @@ class NeighbourLists:
 
     Parameters
     ----------
-    points : (n, d) float64 tensor
-    others : (m, d) float64 tensor
+    points : (n, d) float64 or float32 tensor
+    others : (m, d) float64 or float32 tensor
         The same tensor as ``points`` within one set; a point is then no neighbour of itself.
     depth : int
         How many neighbours may be asked for, at most m.
@@ -42,8 +43,8 @@ class NeighbourLists:
         self, points: Tensor, others: Tensor, depth: int, near: Tensor, indices: Tensor, errors: Tensor, *, exact: bool
     ) -> None:
         self.points, self.others, self.depth = points, others, min(depth, len(others))
-        self._near, order = near.sort(dim=1, stable=True)
-        self._indices, self._errors = indices.gather(1, order), errors
+        self._near, self._indices = ascending(near, indices)
+        self._errors = errors
         self._all_exact, self._exact = exact, torch.isinf(self._near) | exact
         # The square of the last one's distance as it was proposed: of none that is not listed it was less.
         self._last = self._near[:, -1].square() if near.shape[1] < len(others) else torch.full_like(errors, torch.inf)
@@ -151,7 +152,7 @@ class NeighbourLists:
         if not (self.complete and self._near.shape[1] >= len(self.others)):
             for rows in row_blocks(len(asked), len(self.others)):
                 far = self.to_others(asked[rows]).sort(dim=1)
-                found = _kth_listed(far.values, far.indices, k, alive, positive)
+                found = kth_listed(far.values, far.indices, k, alive, positive)
                 radius[asked[rows]], rank[asked[rows]] = found
         return radius, rank
 
@@ -205,16 +206,52 @@ class NeighbourLists:
                 self._measure(asked, open_)
                 places[asked[touched]] = self._places(asked[touched], ks, parts)
             asked = asked[touched]
-        ended = torch.nn.functional.pad(self._near, (0, 1), value=torch.inf)
+        return self._at(rows, places, ks, parts)[0]
+
+    def about_kth_in_parts(self, ks: Sequence[int], parts: Tensor, rows: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Find about what `kth_in_parts` does, of some points, without measuring what is listed.
+
+        Returns
+        -------
+        radii : list of (rows, P) float64 tensors
+        errors : (rows,) float64 tensor
+            How far the squares of a point's radii may be from exact.
+
+        Notes
+        -----
+        The k-th smallest of numbers that are wrong by at most so much is wrong by at most as much.
+        """
+        radii, measured = self._at(rows, self._places(rows, ks, parts), ks, parts)
+        errors = self._errors[rows] * (0.0 if self._all_exact else 1.0)
+        errors[measured] = 0.0
+        return radii, errors
+
+    def measure_near(self, rows: Tensor, distances: Tensor) -> None:
+        """Measure what is listed of some points near these exact distances: k-th ones are then on the right side."""
+        own, which = torch.unique(rows, return_inverse=True)
+        wanted = torch.zeros_like(self._exact[own])
+        for part in row_blocks(len(rows), 4 * self._near.shape[1]):
+            apart = (self._near[rows[part]].square() - distances[part, None].square()).abs()
+            pair, place = torch.nonzero(apart <= self._errors[rows[part], None], as_tuple=True)
+            wanted[which[part][pair], place] = True
+        wanted &= ~self._exact[own]
+        if wanted.any():
+            self._measure(own, wanted)
+
+    def _at(self, rows: Tensor, places: Tensor, ks: Sequence[int], parts: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the radii at places in some points' lists, and of which of these they were measured instead."""
+        ended = torch.nn.functional.pad(self._near[rows], (0, 1), value=torch.inf)
         radii = [ended.gather(1, places[:, kind]) for kind in range(len(ks))]
-        for k, radius in zip(ks, radii, strict=True):
-            lacking = torch.nonzero(self._doubtful(radius.amax(dim=1), rows)).squeeze(1)
-            if self._near.shape[1] < len(self.others):
-                for part in row_blocks(len(lacking), len(self.others)):
-                    far = self.to_others(lacking[part]).sort(dim=1)
-                    for number, alive in enumerate(parts):
-                        radius[lacking[part], number] = _kth_listed(far.values, far.indices, k, alive, False)[0]
-        return radii
+        if self._near.shape[1] >= len(self.others):
+            return radii, rows[:0]
+        largest = torch.stack(radii).amax(dim=(0, 2))
+        lacking = torch.nonzero(self._doubtful(largest, rows)).squeeze(1)
+        for block in row_blocks(len(lacking), len(self.others)):
+            far = self.to_others(rows[lacking[block]]).sort(dim=1)
+            for number, alive in enumerate(parts):
+                for k, radius in zip(ks, radii, strict=True):
+                    radius[lacking[block], number] = kth_listed(far.values, far.indices, k, alive, False)[0]
+        return radii, lacking
 
     def _places(self, rows: Tensor, ks: Sequence[int], parts: Tensor) -> Tensor:
         """Return where in some points' lists the k-th of each part is, (rows, K, P); the lists' width if nowhere."""
@@ -224,9 +261,9 @@ class NeighbourLists:
             lists = np.ascontiguousarray(self._indices[rows[block]].cpu().numpy().T)
             for start, word in words:
                 for kind, k in enumerate(ks):
-                    places = counts_before(word[lists], k)
                     stop = min(start + WORD, len(parts))
-                    found[block, kind, start:stop] = torch.from_numpy(places[:, : stop - start]).to(found)
+                    places = counts_before(word[lists], k, stop - start)
+                    found[block, kind, start:stop] = torch.from_numpy(places).to(found)
         return found
 
     def _first_alive(self, k: int, alive: Tensor | None, positive: bool) -> tuple[Tensor, Tensor]:
@@ -251,7 +288,7 @@ class NeighbourLists:
         """Find the k-th of some points among the listed ones, measuring those on which the answer depends."""
         while True:
             near, indices = self._near[rows], self._indices[rows]
-            radius, rank = _kth_listed(near, indices, k, alive, positive)
+            radius, rank = kth_listed(near, indices, k, alive, positive)
             if self._all_exact:
                 return radius, rank
             gap = (near.square() - radius.square()[:, None]).abs()
@@ -263,18 +300,3 @@ class NeighbourLists:
             if not open_.any():
                 return radius, rank
             self._measure(rows, open_)
-
-
-def _kth_listed(
-    distances: Tensor, indices: Tensor, k: int, alive: Tensor | None, positive: bool
-) -> tuple[Tensor, Tensor]:
-    """Answer `NeighbourLists.kth` from lists in ascending order; infinite where a list ends too early."""
-    usable = torch.ones_like(indices, dtype=torch.bool) if alive is None else alive[indices]
-    order = usable.cumsum(dim=1, dtype=torch.int32)
-    wanted = torch.full((len(distances),), k, dtype=torch.int64, device=distances.device)
-    if positive:
-        wanted = torch.maximum(wanted, (usable & (distances == 0)).sum(dim=1) + 1)
-    hits = usable & (order == wanted[:, None])
-    position = hits.to(torch.uint8).argmax(dim=1, keepdim=True)
-    radius = distances.gather(1, position).squeeze(1)
-    return torch.where(hits.any(dim=1), radius, torch.inf), wanted

@@ -59,6 +59,8 @@ def precision(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) 
 def recall(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) -> Estimate:
     """Share of reference samples that lie within the k-th neighbour's distance of some generated sample.
 
+    Noise raises it, and so do foreign samples where they are most: their wide neighbourhoods take in everything.
+
     Parameters, errors, cost and source are those of `precision`, with the sets' roles swapped.
 
     Returns
@@ -93,6 +95,8 @@ def density(*, generated: Any, reference: Any, rng: int, k: int = BALL_K) -> Est
 
 def coverage(*, generated: Any, reference: Any, rng: int, k: int = BALL_K) -> Estimate:
     """Share of reference samples whose neighbourhood holds a generated sample.
+
+    Truncation and blur can raise it, as both move samples to where the reference is dense.
 
     Parameters, errors and cost are those of `precision`.
 

@@ -6,15 +6,16 @@ import torch
 from torch import Tensor
 
 from genbench.errors import SampleError
-from genbench.metrics.distances import check_widths
+from genbench.metrics.distances import check_widths, inner_products
 from genbench.metrics.features import Features
+from genbench.metrics.repeats import first_equal
 
 
 def whiten(metric: str, generated: Features, reference: Features, dims: int) -> tuple[Features, Features]:
     """Move both sets to the leading principal components of the reference, each with unit variance there.
 
     Rows that are equal before are exactly equal after, within a set and across the two: a matrix product may round
-    the same row differently at different places, so every distinct row is moved once and copied.
+    the same row differently at different places, so of equal rows the first is moved and copied.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
 
     Notes
     -----
-    O(m d^2 + d^3), and a sort of n + m rows.
+    O(m d^2 + d^3 + n d r).
 
     The components are those of the reference's own samples, which vary along them a little more than fresh samples do:
     by about d/m of the mean variance over the component's. Where the leading variances stand out that is nothing; where
@@ -51,18 +52,23 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
     mean, components = reference.remember(("components", dims), lambda: _components(metric, reference, dims))
 
     def move_reference() -> Features:
-        rows, which = torch.unique(reference.values, dim=0, return_inverse=True)
-        return Features(((rows - mean) @ components)[which])
-
-    moved_reference = reference.remember(("whitened", dims), move_reference)
+        first = first_equal(reference)
+        moved = (reference.values - mean) @ components
+        repeated = torch.nonzero(first < torch.arange(reference.n, device=first.device)).squeeze(1)
+        moved[repeated] = moved[first[repeated]]
+        return Features(moved)
 
     def move_generated() -> Features:
-        both = torch.cat([generated.values, reference.values])
-        rows, which = torch.unique(both, dim=0, return_inverse=True)
-        moved = (rows - mean) @ components
-        moved[which[generated.n :]] = moved_reference.values
-        return Features(moved[which[: generated.n]])
+        first = first_equal(reference, generated)[reference.n :]
+        moved = (generated.values - mean) @ components
+        copies = torch.nonzero(first < reference.n).squeeze(1)
+        moved[copies] = moved_reference.values[first[copies]]
+        own = first - reference.n
+        repeated = torch.nonzero((own >= 0) & (own < torch.arange(generated.n, device=own.device))).squeeze(1)
+        moved[repeated] = moved[own[repeated]]
+        return Features(moved)
 
+    moved_reference = reference.remember(("whitened", dims), move_reference)
     return generated.remember(("whitened", reference, dims), move_generated), moved_reference
 
 
@@ -72,7 +78,7 @@ def _components(metric: str, reference: Features, dims: int) -> tuple[Tensor, Te
         raise SampleError(f"{metric}: at least 2 reference samples expected to find directions, got {reference.n}.")
     mean = reference.values.mean(dim=0)
     centred = reference.values - mean
-    variances, axes = torch.linalg.eigh(centred.T @ centred / (reference.n - 1))
+    variances, axes = torch.linalg.eigh(inner_products(centred.T, centred.T) / (reference.n - 1))
     floor = reference.d * torch.finfo(torch.float64).eps * variances[-1]
     kept = torch.nonzero(variances > floor).squeeze(1).flip(0)[:dims]
     if len(kept) == 0:

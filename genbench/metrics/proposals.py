@@ -11,6 +11,9 @@ GROUP = 16
 TALL = 8
 """The same for columns, of which a block has few entries each."""
 
+COPIED = 2**19
+"""So many numbers of a block are copied at a time."""
+
 
 class Smallest:
     """For each of n points the ``width`` smallest values so far, and where they were.
@@ -53,18 +56,16 @@ class Smallest:
 
     def add_columns(self, columns: slice, block: Tensor, first: int) -> None:
         """Take in the values (rows, columns) of some points, here the columns, for rows numbered from ``first`` on."""
-        width, tall = self.values.shape[1], len(block) // TALL
+        tall = len(block) // TALL
         worst = self.values[columns].amax(dim=1)
         # amax gives NaN where one is NaN: there everything is still welcome.
         if block.device.type != "cpu" or tall < 2 or bool(worst.isnan().any()):
-            near = block.T.contiguous().topk(min(width, len(block)), dim=1, largest=False, sorted=False)
-            self._merge(columns, near.values, near.indices + first)
+            self._add_all_columns(columns, block, first)
             return
         least = block[: tall * TALL].reshape(tall, TALL, -1).amin(dim=1)
         group, column = torch.nonzero(least < worst, as_tuple=True)
         if len(group) * TALL > block.numel() // 4:
-            near = block.T.contiguous().topk(min(width, len(block)), dim=1, largest=False, sorted=False)
-            self._merge(columns, near.values, near.indices + first)
+            self._add_all_columns(columns, block, first)
             return
         rows = group[:, None] * TALL + torch.arange(TALL)
         rest, rest_column = torch.nonzero(block[tall * TALL :] < worst, as_tuple=True)
@@ -72,6 +73,15 @@ class Smallest:
         row = torch.cat([rows[hit, place], rest + tall * TALL])
         column = torch.cat([column[hit], rest_column])
         self._merge_ragged(columns, column, block[row, column], row + first)
+
+    def _add_all_columns(self, columns: slice, block: Tensor, first: int) -> None:
+        """Take in columns whatever is known of them, some at a time: they are copied."""
+        step = max(1, COPIED // len(block))
+        for start in range(0, block.shape[1], step):
+            some = block[:, start : start + step].T.contiguous()
+            near = some.topk(min(self.values.shape[1], len(block)), dim=1, largest=False, sorted=False)
+            own = slice(columns.start + start, columns.start + start + len(some))
+            self._merge(own, near.values, near.indices + first)
 
     def _merge(self, rows: slice, values: Tensor, indices: Tensor) -> None:
         width = self.values.shape[1]

@@ -26,8 +26,8 @@ class SingleSquares:
 
     Parameters
     ----------
-    points : (n, d) float64 tensor
-    others : (m, d) float64 tensor
+    points : (n, d) float64 or float32 tensor
+    others : (m, d) float64 or float32 tensor
 
     Attributes
     ----------
@@ -43,42 +43,50 @@ class SingleSquares:
 
     Notes
     -----
-    The bound. Let v = 2^-24, K the number of chunks, and S = |a| + |b|. Rounding the centred rows to single precision
-    moves a distance by at most v S, its square by 2 v S^2. Twice the product, summed in chunks of `CHUNK` which then
-    are added up, errs by at most 2 (CHUNK + K) v |a| |b| <= (CHUNK + K) v S^2 / 2, in whatever order a chunk is summed.
-    Rounding the norms and two sums come to 4 v S^2; what is exact only in float64, to less than (d + 8) 2^-51 S^2.
-    ``slack`` is twice the sum of these. Numbers below the smallest single one are lost, at most 2^-120 a coordinate.
+    The bound. Let v = 2^-24, K the number of chunks, N = CHUNK + K, and S = |a| + |b|. Rounding the centred rows to
+    single precision moves a distance by at most v S, and its square by 2 v S^2. A term of a product passes through N
+    roundings at most, in whatever order a chunk is summed, so that twice the product errs by at most 2 g |a| |b| with
+    g = N v / (1 - N v), that is by g S^2 / 2. Rounding the squared norms comes to v S^2, and their two sums with the
+    product to 2 v S^2. What is exact only in float64 comes to less than (d + 8) 2^-51 S^2. ``slack`` is the sum of
+    these, 5 v + g / 2 and that, with v and g / 100 more for the terms of second order, which are below
+    (5 v + g)^2 and so within that for N < 150,000. Numbers below the smallest single one are lost, at most 2^-120 a
+    coordinate.
     """
 
     def __init__(self, points: Tensor, others: Tensor) -> None:
         self.points, self.others = points, others
-        self.centre = others.mean(dim=0)
-        sets = (others,) if points is others else (others, points)
-        most = max(float((v[part] - self.centre).abs().max()) for v in sets for part in _parts(v))
+        self.centre, least, largest = _columns(others)
+        if points is not others:
+            _, low, high = _columns(points)
+            least, largest = torch.minimum(least, low), torch.maximum(largest, high)
+        most = max(float((self.centre - least).max()), float((largest - self.centre).max()))
         self.scale = 2.0 ** float(np.ceil(np.log2(most))) if most > 0 else 1.0
-        d = points.shape[1]
-        self._starts = range(0, d, CHUNK)
         self._others, self._other_squares = self._rounded(others)
-        self._points, self._point_squares = (
-            (self._others, self._other_squares) if points is others else self._rounded(points)
+        # Points of another set are rounded here for their norms, and again block by block, which costs less than a
+        # hundredth of the products: a copy of them all is not held.
+        self._point_squares = (
+            self._other_squares
+            if points is others
+            else np.concatenate([self._rounded(points[part])[1] for part in _parts(points)])
         )
         self.point_norms = torch.from_numpy(self._point_squares).sqrt()
         self.other_norms = torch.from_numpy(self._other_squares).sqrt()
-        self.slack = (CHUNK + len(self._others) + 16) * 2.0**-24 + (d + 8) * 2.0**-50
-        self.floor = d * 2.0**-120
+        terms = (CHUNK + len(self._others)) * 2.0**-24
+        self.slack = 0.51 * terms / (1 - terms) + 6 * 2.0**-24 + (points.shape[1] + 8) * 2.0**-51
+        self.floor = points.shape[1] * 2.0**-120
 
     def products(self, rows: slice, first: int = 0) -> Tensor:
         """Return inner products of some centred points with the others from ``first`` on: (rows, m - first) float32.
 
         In units of ``scale`` squared, as the squares are.
         """
-        products = np.empty((len(self._points[0][rows]), len(self.others) - first), np.float32)
+        within = self.points is self.others
+        ours = [chunk[rows] for chunk in self._others] if within else self._rounded(self.points[rows])[0]
+        products = np.empty((len(ours[0]), len(self.others) - first), np.float32)
         with torch_threads():
-            for number, (ours, theirs) in enumerate(zip(self._points, self._others, strict=True)):
+            for number, (own, theirs) in enumerate(zip(ours, self._others, strict=True)):
                 # Fortran's order is that of the transpose: nothing is copied.
-                blas.sgemm(
-                    1.0, theirs[first:].T, ours[rows].T, float(number > 0), products.T, trans_a=True, overwrite_c=True
-                )
+                blas.sgemm(1.0, theirs[first:].T, own.T, float(number > 0), products.T, trans_a=True, overwrite_c=True)
         return torch.from_numpy(products)
 
     def squares(self, products: Tensor, rows: slice, first: int = 0) -> Tensor:
@@ -93,14 +101,26 @@ class SingleSquares:
 
     def _rounded(self, values: Tensor) -> tuple[Chunks, NDArray[np.float64]]:
         """Centre and scale rows, and round them to single precision, in chunks of columns; and their squared norms."""
-        chunks = [np.empty((len(values), min(CHUNK, values.shape[1] - s)), np.float32) for s in self._starts]
+        starts = range(0, values.shape[1], CHUNK)
+        chunks = [np.empty((len(values), min(CHUNK, values.shape[1] - s)), np.float32) for s in starts]
         squares = np.empty(len(values))
         for part in _parts(values):
             scaled = ((values[part] - self.centre).mul_(1 / self.scale)).float().numpy()
             squares[part] = np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)
-            for chunk, start in zip(chunks, self._starts, strict=True):
+            for chunk, start in zip(chunks, starts, strict=True):
                 chunk[part] = scaled[:, start : start + CHUNK]
         return chunks, squares
+
+
+def _columns(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the columns' means, least and largest numbers, (d,) float64 each."""
+    total = torch.zeros(values.shape[1], dtype=torch.float64)
+    least, largest = values[0].double(), values[0].double()
+    for part in _parts(values):
+        rows = values[part].double()
+        total += rows.sum(dim=0)
+        least, largest = torch.minimum(least, rows.amin(dim=0)), torch.maximum(largest, rows.amax(dim=0))
+    return total / len(values), least, largest
 
 
 def _parts(values: Tensor) -> Iterator[slice]:

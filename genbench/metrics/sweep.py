@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -56,6 +56,15 @@ class Want(Protocol):
     def __hash__(self) -> int: ...
 
 
+@runtime_checkable
+class SingleWant(Want, Protocol):
+    """A want whose readers take the rows of points and others in float32 as well, as they came, if there are many."""
+
+    @property
+    def takes_single(self) -> bool:
+        """That is so."""
+
+
 def announce(want: Want, features: Features, others: Features | None = None) -> None:
     """Say that something will be asked of the pairs of a set, or of two; at no cost, and without obligation."""
     announced: dict[Want, None] = features.remember(_ANNOUNCED, dict, beside=others)
@@ -69,7 +78,8 @@ def swept_within(features: Features, want: Want) -> Any:
     """Answer a want about one set, and with it all that were announced; remembered."""
     if (known := features.recall(("within", want))) is None:
         wants = _open(want, features.recall(_ANNOUNCED), "within", features, None)
-        for each, found in zip(wants, sweep(features.values, features.values, wants), strict=True):
+        values, _ = _rows(features, features, wants)
+        for each, found in zip(wants, sweep(values, values, wants), strict=True):
             features.remember(("within", each), partial(_same, found[0]))
         known = features.recall(("within", want))
     return known
@@ -84,9 +94,10 @@ def swept_among(features: Features, others: Features, want: Want) -> tuple[Any, 
             return swept_among(others, features, want)[::-1]
     if (known := features.recall(key, beside=others)) is None:
         wants = _open(want, features.recall(_ANNOUNCED, beside=others), "among", features, others)
+        ours, theirs = _rows(features, others, wants)
         # A set beside itself is two sets with equal rows: a view makes it another tensor.
-        values = others.values if others is not features else others.values[:]
-        for each, found in zip(wants, sweep(features.values, values, wants), strict=True):
+        theirs = theirs if others is not features else theirs[:]
+        for each, found in zip(wants, sweep(ours, theirs, wants), strict=True):
             features.remember(("among", each), partial(_same, found), beside=others)
         known = features.recall(key, beside=others)
     assert known is not None
@@ -104,6 +115,13 @@ def _open(
     """Return the want and those announced that are not answered yet."""
     wants = dict.fromkeys([want, *(announced or ())])
     return [each for each in wants if features.recall((kind, each), beside=others) is None]
+
+
+def _rows(features: Features, others: Features, wants: Sequence[Want]) -> tuple[Tensor, Tensor]:
+    """Return two sets' rows, in float32 where they came so and that will do: half of the memory and of what is read."""
+    if is_large(features.given, others.given, SINGLE) and all(isinstance(want, SingleWant) for want in wants):
+        return features.given, others.given
+    return features.values, others.values
 
 
 def screen_of(points: Tensor, others: Tensor) -> Screen:

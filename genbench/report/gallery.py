@@ -6,7 +6,8 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from genbench.storage import Place
 
 BUDGET = 2_500_000
 """Bytes of PNG that a page takes in; one seed of every model comes first, the rest as far as they fit."""
@@ -42,18 +43,18 @@ class Album:
         return kinds[name]
 
 
-def pictures_in(folder: Path) -> dict[str, Path]:
+def pictures_in(folder: Place) -> dict[str, Place]:
     """Return the pictures of a benchmark's folder ``grids`` by name, such as ``NAME-seedK-nearest``."""
     return {path.stem: path for path in folder.glob("*.png")}
 
 
-def read_albums(pictures: Mapping[str, Path], order: Sequence[str], controls: Sequence[str]) -> list[Album]:
+def read_albums(pictures: Mapping[str, Place], order: Sequence[str], controls: Sequence[str]) -> list[Album]:
     """Read pictures by name, as of `pictures_in`: real data first, then models, then controls.
 
     Files that are no PNG are left out, as are pictures of samplers that have no record.
     """
     albums = {name: Album(name, control=name in controls) for name in dict.fromkeys(["real", *order, *controls])}
-    found: dict[str, list[tuple[int, str, Path]]] = {}
+    found: dict[str, list[tuple[int, str, Place]]] = {}
     for stem, path in pictures.items():
         match = _SEED.fullmatch(stem)
         name, kind = (match["name"], match["kind"] or "samples") if match else (stem, "samples")
@@ -61,17 +62,17 @@ def read_albums(pictures: Mapping[str, Path], order: Sequence[str], controls: Se
             found.setdefault(name, []).append((int(match["seed"]) if match else -1, kind, path))
     left = BUDGET
     for name, seed, kind, path in _most_wanted_first(found, albums):
-        size = path.stat().st_size
-        picture = _read(path, seed, inside=size <= left)
+        content = path.read_bytes()
+        picture = _picture(path.name, content, seed, inside=len(content) <= left)
         if picture is not None:
-            left -= size if picture.uri else 0
+            left -= len(content) if picture.uri else 0
             albums[name].kind(kind).append(picture)
     return [album for album in albums.values() if album.samples or album.nearest or album.influence]
 
 
 def _most_wanted_first(
-    found: dict[str, list[tuple[int, str, Path]]], albums: dict[str, Album]
-) -> Iterator[tuple[str, int, str, Path]]:
+    found: dict[str, list[tuple[int, str, Place]]], albums: dict[str, Album]
+) -> Iterator[tuple[str, int, str, Place]]:
     """Go through the first seed of every sampler, then the second of every one, and so on."""
     ranked = []
     for place, name in enumerate(albums):
@@ -82,10 +83,9 @@ def _most_wanted_first(
         yield name, seed, kind, path
 
 
-def _read(path: Path, seed: int, *, inside: bool) -> Picture | None:
-    content = path.read_bytes()
+def _picture(file: str, content: bytes, seed: int, *, inside: bool) -> Picture | None:
     if not content.startswith(SIGNATURE) or len(content) < 24:
         return None
     width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
     uri = f"data:image/png;base64,{base64.b64encode(content).decode()}" if inside else ""
-    return Picture(path.name, "" if seed < 0 else str(seed), uri, width, height)
+    return Picture(file, "" if seed < 0 else str(seed), uri, width, height)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -36,8 +35,10 @@ from genbench.report.quality import (
     primary_key,
     tail_columns,
 )
+from genbench.report.sights import sights_of
 from genbench.report.tradeoffs import cost_figures, score_figures
 from genbench.results import find_benchmark, read_folder
+from genbench.storage import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +90,21 @@ PARTS = (
 """The tables below the figures. Their columns are taken as they come."""
 
 
-def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None = None) -> Path:
+def write_report(folder: Place, out: Place | None = None, *, benchmark: str | None = None) -> Place:
     """Write the report of one benchmark's results.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or Remote
         As ``results/digits@1``: it holds ``records`` and, perhaps, ``grids``.
-    out : Path or None
+    out : Path, Remote or None
         The file; None is ``report.html`` in the folder.
     benchmark : str or None
         A name or a ``.toml`` file, where the folder's name is not that of a shipped benchmark.
 
     Returns
     -------
-    Path
+    Path or Remote
         The file that was written.
 
     Raises
@@ -130,7 +131,7 @@ def write_report(folder: Path, out: Path | None = None, *, benchmark: str | None
 def report_html(
     runs: Sequence[Run],
     benchmark: Benchmark,
-    grids: Path | Mapping[str, Path] | None = None,
+    grids: Place | Mapping[str, Place] | None = None,
     *,
     command: str | None = None,
     facts: Sequence[tuple[str, list[str]]] = (),
@@ -144,7 +145,7 @@ def report_html(
         All of one benchmark; at least one is final.
     benchmark : Benchmark
         Its primary metric ranks.
-    grids : Path, mapping of str to Path, or None
+    grids : Path, Remote, mapping of str to these, or None
         The folder of pictures, ``NAME-seedK.png``, ``NAME-seedK-nearest.png`` and ``NAME-seedK-influence.png``; or
         pictures of several folders, by these names without the ending.
     command : str or None
@@ -180,7 +181,7 @@ def report_html(
 def _contents(
     runs: Sequence[Run],
     benchmark: Benchmark,
-    grids: Path | Mapping[str, Path] | None,
+    grids: Place | Mapping[str, Place] | None,
     command: str,
     facts: Sequence[tuple[str, list[str]]],
 ) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def _contents(
     blocks = blocks_of(tables.scores(runs), benchmark.primary)
     primary = primary_key(benchmark, blocks)
     costs = costs_of(runs)
-    albums = read_albums(pictures_in(grids) if isinstance(grids, Path) else grids or {}, names, controls)
+    albums = read_albums(pictures_in(grids) if isinstance(grids, Place) else grids or {}, names, controls)
     shown_costs = [name for name in COST if any(name in found for found in costs.values())]
     curves = collect_curves(runs, names)
     curves.sort(key=lambda c: c.key != primary)
@@ -205,6 +206,7 @@ def _contents(
         "figures": score_figures(blocks, controls),
         "costs": cost_figures(blocks[0], costs) if blocks else [],
         "sheets": [(part, _sheet(part.table(runs, benchmark), names, controls, primary)) for part in PARTS],
+        "sights": sights_of({score.metric.partition(":")[0] for run in runs for score in run.scores}),
         "controls": [(run.sampler, str(run.recipe["control"])) for run in tables.controls_of(runs)],
         "facts": [("command", [command]), *facts, *facts_of(runs)],
         "recipes": recipes_of(runs, names),

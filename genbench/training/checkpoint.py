@@ -6,15 +6,14 @@ import dataclasses
 import hashlib
 import io
 import logging
-import os
 import pickle
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from genbench.atomic import write_atomic
 from genbench.errors import DeclarationError, ProtocolError, SetupError
+from genbench.storage import Place, rename
 
 MAGIC = b"genbench training state 1\n"
 """How every training state begins."""
@@ -79,12 +78,12 @@ def model_record(
     }
 
 
-def save_state(path: Path, whose: dict[str, str | int], state: dict[str, Any]) -> None:
+def save_state(path: Place, whose: dict[str, str | int], state: dict[str, Any]) -> None:
     """Write a training state atomically, with its digest.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Remote
         Where to.
     whose : dict
         As `identity` gives it.
@@ -102,7 +101,7 @@ def save_state(path: Path, whose: dict[str, str | int], state: dict[str, Any]) -
     write_atomic(path, MAGIC + hashlib.sha256(payload).digest() + payload)
 
 
-def load_state(path: Path, whose: dict[str, str | int], device: torch.device) -> dict[str, Any] | None:
+def load_state(path: Place, whose: dict[str, str | int], device: torch.device) -> dict[str, Any] | None:
     """Read a training state back, or return None where there is none to continue from.
 
     A file that is not whole is renamed to ``<name>.corrupt`` with a warning in the log, and counts as none. Its digest
@@ -128,7 +127,7 @@ def load_state(path: Path, whose: dict[str, str | int], device: torch.device) ->
     return state
 
 
-def read_payload(path: Path) -> bytes | None:
+def read_payload(path: Place) -> bytes | None:
     """Read a training state without interpreting it; None where there is none, or not a whole one.
 
     Raises
@@ -147,7 +146,7 @@ def read_payload(path: Path) -> bytes | None:
     return payload if content[:start] == MAGIC + hashlib.sha256(payload).digest() else None
 
 
-def parse_document(path: Path, payload: bytes, device: torch.device) -> dict[str, Any]:
+def parse_document(path: Place, payload: bytes, device: torch.device) -> dict[str, Any]:
     """Interpret a whole training state: its ``identity`` and its ``state``.
 
     Raises
@@ -165,16 +164,16 @@ def parse_document(path: Path, payload: bytes, device: torch.device) -> dict[str
     return document
 
 
-def _set_aside(path: Path) -> None:
-    aside = path.with_name(f"{path.name}.corrupt")
+def _set_aside(path: Place) -> None:
+    aside = f"{path.name}.corrupt"
     try:
-        os.replace(path, aside)
+        rename(path, aside)
     except OSError as error:
         raise SetupError(f"cannot rename the damaged {path}: {error.strerror or error}; remove it.") from error
-    _log.warning("%s is damaged; it was renamed to %s and the training starts from the beginning.", path, aside.name)
+    _log.warning("%s is damaged; it was renamed to %s and the training starts from the beginning.", path, aside)
 
 
-def _check_identity(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _check_identity(path: Place, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     for key in {**wanted, **found}:
         if found.get(key) != wanted.get(key):
             raise ProtocolError(

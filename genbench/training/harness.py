@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from genbench.errors import UsageError
 from genbench.isolation import isolated, seed_generators
 from genbench.protocols import Baseline, Sampler, Trainer
 from genbench.randomness import derive_seed
+from genbench.storage import Place
 from genbench.training.checkpoint import identity, load_state, model_record, save_state
 from genbench.training.health import LossLog, check_state, gradient_norms
 from genbench.training.scaling import Scaling, scaled_sampler
@@ -73,7 +73,7 @@ def train(
     batch: int,
     device: torch.device,
     stops: Sequence[int],
-    checkpoint: Path,
+    checkpoint: Place,
     progress: Progress | None = None,
     save_every: float = 30.0,
     speed: Speed | None = None,
@@ -101,7 +101,7 @@ def train(
         Where to train; the training split is kept there, as it is.
     stops : sequence of int
         Increasing, in [1, steps].
-    checkpoint : Path
+    checkpoint : Path or Remote
         File of the training state.
     progress : callable or None
         Called with the updates made and the losses of the last window.
@@ -158,7 +158,7 @@ class _Training:
         steps: int,
         batch: int,
         device: torch.device,
-        checkpoint: Path,
+        checkpoint: Place,
         speed: Speed,
     ) -> None:
         self.seed, self.batch, self.device, self.checkpoint, self.speed = seed, batch, device, checkpoint, speed

@@ -13,6 +13,7 @@ def test_words_before_the_kth_with_a_bit_are_counted(k, width):
     words = np.packbits(set_, axis=2, bitorder="little").view("<i8")[:, :, 0]
     expected = (set_.cumsum(axis=0) < k).sum(axis=0)
     assert (counts_before(words, k) == expected).all()
+    assert (counts_before(words, k, 11) == expected[:, :11]).all()
 
 
 @pytest.mark.parametrize("parts", [1, WORD, WORD + 1, 2 * WORD + 5])

@@ -8,7 +8,7 @@ from genbench.errors import SampleError
 from genbench.metrics.divergence import kl_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
-from genbench.stats.jackknife import deletions
+from genbench.stats.jackknife import deletions, values_alone
 
 
 def normal(n, d, seed=0):
@@ -116,3 +116,19 @@ def test_few_samples_for_k_get_a_value_without_interval():
 def test_unlike_widths_are_refused():
     with pytest.raises(SampleError, match="equal width"):
         kl_knn(generated=normal(20, 3), reference=normal(20, 4))
+
+
+@pytest.mark.parametrize("d", [2, 8])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_value_that_is_read_alone_is_the_same(direction, d):
+    """Also where rows are repeated, whose ranks are raised: fewer neighbours are listed for it."""
+    generated, reference = normal(200, d, 1), normal(210, d, 2)
+    generated[:40], reference[:30] = generated[0], generated[100:130]
+    given = {"generated": generated, "reference": reference, "direction": direction, "dims": d}
+    whole = kl_knn(**given)
+    with values_alone():
+        alone = kl_knn(**given)
+    assert alone.value == whole.value
+    assert alone.extra == whole.extra
+    assert alone.std_error is None
+    assert whole.std_error is not None

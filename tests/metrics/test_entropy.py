@@ -8,7 +8,7 @@ from genbench.metrics.counts import entropy_of_counts, grassberger_entropy
 from genbench.metrics.entropy import entropy_class, entropy_gap_knn, entropy_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
-from genbench.stats.jackknife import deletions, standard_error
+from genbench.stats.jackknife import deletions, standard_error, values_alone
 
 
 def normal(n, d, seed=0):
@@ -189,3 +189,17 @@ def test_the_gap_of_too_few_distinct_samples_is_refused():
         entropy_gap_knn(generated=np.ones((50, 2)), reference=normal(50, 2))
     with pytest.raises(SampleError, match="k >= 1"):
         entropy_gap_knn(generated=normal(50, 2), reference=normal(50, 2), k=0)
+
+
+@pytest.mark.parametrize("metric", [entropy_knn, entropy_gap_knn])
+@pytest.mark.parametrize("d", [2, 8])
+def test_a_value_that_is_read_alone_is_the_same(metric, d):
+    generated, reference = normal(200, d, 1), normal(210, d, 2)
+    generated[:40] = generated[0]
+    whole = metric(generated=generated, reference=reference, dims=d)
+    with values_alone():
+        alone = metric(generated=generated, reference=reference, dims=d)
+    assert alone.value == whole.value
+    assert alone.extra == whole.extra
+    assert alone.std_error is None
+    assert whole.std_error is not None

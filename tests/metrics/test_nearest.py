@@ -53,6 +53,26 @@ def test_many_parts_are_answered_as_each_by_itself(depth, d, single, ties, monke
         assert (rank[:, number] == place).all()
 
 
+@pytest.mark.parametrize("single", [0, 2**31])
+@pytest.mark.parametrize("ties", [False, True])
+def test_radii_that_were_not_measured_are_within_their_errors(single, ties, monkeypatch):
+    """And what is measured near a distance says on which side of it the exact radii are. Depth 12 is short for some."""
+    monkeypatch.setattr("genbench.metrics.sweep.SINGLE", single)
+    a = 1000 + points(60, 24, ties=ties)
+    b = 1000 + torch.cat([points(80, 24, seed=1, ties=ties), points(60, 24, ties=ties)[:20]])
+    parts = torch.from_numpy(np.random.default_rng(2).random((9, 100)) < 0.5)
+    exact = lists_among(a, b, 12)[0].kth_in_parts([3, 5], parts)
+    lists, rows = lists_among(a, b, 12)[0], torch.arange(60)
+    radii, errors = lists.about_kth_in_parts([3, 5], parts, rows)
+    for found, expected in zip(radii, exact, strict=True):
+        assert ((found.square() - expected.square()).abs() <= errors[:, None]).all()
+    for distances in (exact[0][:, 0], exact[1][:, 4], pairwise_distances(a, b)[:, 7]):
+        lists.measure_near(rows, distances)
+        for found, expected in zip(lists.about_kth_in_parts([3, 5], parts, rows)[0], exact, strict=True):
+            assert ((found < distances[:, None]) == (expected < distances[:, None])).all()
+            assert ((found > distances[:, None]) == (expected > distances[:, None])).all()
+
+
 @pytest.mark.parametrize("depth", [2, 1000])
 def test_a_point_is_no_neighbour_of_itself_but_its_duplicate_is(depth):
     x = torch.cat([points(20), points(1)])

@@ -7,6 +7,7 @@ from genbench.metrics.distances import pairwise_distances
 from genbench.metrics.features import Features
 from genbench.metrics.membership import MAX_DRAWS, neighbourhood_scores
 from genbench.metrics.nearest import neighbours_within
+from genbench.metrics.neighbour_lists import NeighbourLists
 from genbench.metrics.neighbours import (
     BALL_K,
     MANIFOLD_K,
@@ -290,6 +291,34 @@ def test_a_value_that_is_read_alone_is_the_same(name):
     assert alone.value == whole.value
     assert alone.std_error is None
     assert whole.std_error is not None
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_in_single_precision_score_as_in_double_and_are_not_copied(alone, monkeypatch):
+    """The scores are those of the same numbers; no table in float64, twice as large, is made of many rows."""
+    monkeypatch.setattr("genbench.metrics.sweep.SINGLE", 0)
+    tables = [normal(150, 30, seed).astype(np.float32) for seed in (1, 2)]
+    single, double = [Features(table) for table in tables], [Features(table.astype(np.float64)) for table in tables]
+    draws = 0 if alone else 10
+    found = neighbourhood_scores(*single, ks=(3, 5), seed=4, draws=draws)
+    expected = neighbourhood_scores(*double, ks=(3, 5), seed=4, draws=draws)
+    assert all((found[name] == expected[name]).all() for name in SCORES)
+    assert all(features.given.dtype == torch.float32 for features in single)
+
+
+@pytest.mark.parametrize("kind", HARD)
+def test_what_is_listed_is_measured_once_at_most_and_only_near_a_radius(kind, monkeypatch):
+    """An outlier makes single precision useless: all is measured then, and where sets are apart hardly anything."""
+    monkeypatch.setattr("genbench.metrics.sweep.SINGLE", 0)
+    measured = []
+    original = NeighbourLists._measure
+    monkeypatch.setattr(
+        NeighbourLists, "_measure", lambda lists, rows, wanted: measured.append(wanted) or original(lists, rows, wanted)
+    )
+    generated, reference = HARD[kind](normal(90, 24, 1), normal(100, 24, 2))
+    neighbourhood_scores(Features(generated), Features(reference), ks=(3, 5), seed=4, draws=8)
+    share = sum(int(wanted.sum()) for wanted in measured) / (40 * (len(generated) + len(reference)))
+    assert share < 0.05 if kind == "narrow" else share <= 1
 
 
 @pytest.mark.parametrize("d", [4, 16])

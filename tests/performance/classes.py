@@ -48,9 +48,7 @@ CASES = (
         make=logits,
         contenders=(
             Contender("genbench", _genbench, does="with debiased value, interval and 20 replicates"),
-            Contender(
-                "genbench, from Features", _genbench_prepared, _prepared, does="the same, logits checked before"
-            ),
+            Contender("genbench, from Features", _genbench_prepared, _prepared, does="the same, logits checked before"),
             Contender("torch-fidelity", _torch_fidelity, package="torch-fidelity", module="torch_fidelity"),
             Contender("torchmetrics", _torchmetrics, package="torchmetrics", module="torchmetrics", does="in float32"),
         ),

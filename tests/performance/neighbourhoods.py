@@ -10,6 +10,7 @@ from scipy.special import digamma, gammaln
 
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
+from genbench.stats.jackknife import values_alone
 from tests.performance.case import Case, Contender, Inputs, Numbers, Sizes, Work
 from tests.performance.inputs import features
 from tests.performance.scored import values
@@ -41,6 +42,11 @@ def _two(inputs: Inputs) -> Numbers:
     width = inputs["generated"].shape[1]
     tables = {name: inputs[name] for name in ("generated", "reference")}
     return values(["kl_knn", "entropy_knn"], options={"k": K, "dims": width}, **tables)
+
+
+def _two_alone(inputs: Inputs) -> Numbers:
+    with values_alone():
+        return _two(inputs)
 
 
 def _coordinates(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +128,10 @@ FAISS = Contender("faiss", _faiss, _coordinates, package="faiss-cpu", module="fa
 SKLEARN = Contender(
     "scikit-learn", _sklearn, _coordinates, package="scikit-learn", module="sklearn", does="values alone"
 )
-OURS = Contender("genbench", _two, does="both, with intervals")
+OURS = (
+    Contender("genbench, value", _two_alone, does="both, the bare numbers"),
+    Contender("genbench", _two, does="both, with intervals and 20 replicates"),
+)
 
 CASES = (
     _prdc_case(10_000, 2048),
@@ -131,7 +140,7 @@ CASES = (
         title="kNN divergence and entropy of {n:,} x {d:,} samples",
         sizes={"n": 50_000, "d": 2},
         make=features,
-        contenders=(OURS, TREE),
+        contenders=(*OURS, TREE),
         tolerance={"kl_knn": 1e-9, "entropy_knn": 1e-9},
     ),
     Case(
@@ -139,7 +148,7 @@ CASES = (
         title="kNN divergence and entropy of {n:,} x {d:,} features in all principal components",
         sizes={"n": 10_000, "d": 512},
         make=features,
-        contenders=(OURS, FAISS, SKLEARN),
+        contenders=(*OURS, FAISS, SKLEARN),
         work=_brute,
         limit="distances within one set and to the other as a float64 product",
         tolerance={"kl_knn": 1e-3, "entropy_knn": 1e-3},  # faiss takes float32 products
