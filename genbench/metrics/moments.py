@@ -141,6 +141,14 @@ class FeatureMoments(GroupedMoments):
             _add_rows(self._values[fold][mine].sub_(self._first_mean), total, products)
         return total, products
 
+    def _whole(self) -> tuple[Tensor, Tensor]:
+        if not self.light and self._total is None:
+            # Not group by group, where no group's sums are kept.
+            self._total = total, products = _zeros(self._values, 1)[0]
+            for rows in torch.split(self._values, ROWS):
+                _add_rows(rows - self._first_mean, total, products)
+        return super()._whole()
+
     def _folds(self) -> Iterator[slice]:
         return (slice(start, start + FOLD) for start in range(0, self.n, FOLD))
 
