@@ -10,7 +10,7 @@ from genbench.definitions import MetricSpec
 from genbench.evaluate import Evaluator
 from genbench.metrics.distances import SquaredDistances
 from genbench.metrics.neighbour_lists import NeighbourLists
-from tests.contract.test_metrics import samples
+from genbench.testing.stage import Stage
 
 NEIGHBOUR_METRICS = (
     "precision",
@@ -70,11 +70,17 @@ def evaluator():
     return Evaluator(replace(quick, metrics=specs, primary=specs[0].key, curve=()), device="cpu")
 
 
-def test_every_block_of_distances_is_computed_exactly_once(evaluator, monkeypatch):
+@pytest.fixture
+def good():
+    """Real data that no reference holds."""
+    return Stage("digits", ()).samples("good")
+
+
+def test_every_block_of_distances_is_computed_exactly_once(evaluator, good, monkeypatch):
     """Generated, train and test within themselves, and all three pairs of them; whitened, they are put in trees."""
     monkeypatch.setattr("genbench.metrics.distances.BLOCK_BYTES", 8 * N * 70)
     sweeps = Sweeps(monkeypatch)
-    scores = evaluator.score(samples("digits", "good"), seed=0)
+    scores = evaluator.score(good, seed=0)
     assert all(score.failure is None for score in scores)
     assert set(sweeps.blocks.values()) == {1}
     starts = Counter(pair for pair, *_ in sweeps.blocks)
@@ -84,10 +90,10 @@ def test_every_block_of_distances_is_computed_exactly_once(evaluator, monkeypatc
     assert (within, len(starts) - within) == (3, 3)
 
 
-def test_the_real_sets_are_not_gone_through_again_for_the_next_model(evaluator, monkeypatch):
-    evaluator.score(samples("digits", "good"), seed=0)
+def test_the_real_sets_are_not_gone_through_again_for_the_next_model(evaluator, good, monkeypatch):
+    evaluator.score(good, seed=0)
     sweeps = Sweeps(monkeypatch)
-    evaluator.score(samples("digits", "good").flip(0), seed=0)
+    evaluator.score(good.flip(0), seed=0)
     within = sum(len(pair) == 1 for pair, *_ in sweeps.blocks)
     # Generated within itself, and against either split.
     assert (within, len(sweeps.blocks) - within) == (1, 2)

@@ -131,6 +131,8 @@ def as_one(main: Callable[[], int], arguments: Sequence[str] | None = None) -> i
     except GenbenchError as error:
         if place().rank == 0:
             sys.stderr.write(f"genbench: {error}\n")
+        elif isinstance(error, UsageError):
+            return EXIT_OK  # rank 0 makes the same mistake: ending before it, with an error, would cut it short
         return error.exit_code
     mine.led = True
     return _first(mine, main) if mine.main else _other(mine, main)

@@ -59,7 +59,8 @@ def precision(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) 
 def recall(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) -> Estimate:
     """Share of reference samples that lie within the k-th neighbour's distance of some generated sample.
 
-    Noise raises it, and so do foreign samples where they are most: their wide neighbourhoods take in everything.
+    Noise raises it, and so do foreign samples where they are most: their wide neighbourhoods take in everything. For
+    the same reason collapse within classes moves it either way.
 
     Parameters, errors, cost and source are those of `precision`, with the sets' roles swapped.
 

@@ -89,7 +89,8 @@ def curve_panels(curves: Curves, axis: str, *, number: str) -> Panels:
     """
     every = [p for seeds in curves.by_model.values() for c in seeds.values() for p in c]
     values = [p.value for p in every] + ([curves.null] if curves.null is not None else [])
-    across = Scale(0.0, max(_place(p, axis) for p in every) * 1.02, _LEFT, _RIGHT)
+    longest = max(_place(p, axis) for p in every) or 1.0  # 0 s: a training too short for the clock's two digits
+    across = Scale(0.0, longest * 1.02, _LEFT, _RIGHT)
     up = Scale.of(values, _BOTTOM, _TOP)
     means = {name: _mean(seeds, axis) for name, seeds in curves.by_model.items()}
     behind = [
