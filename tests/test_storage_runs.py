@@ -22,23 +22,9 @@ from genbench.run import run_benchmark
 from genbench.storage import Remote
 from genbench.store import Store
 from tests.launchers.likeness import assert_alike
+from tests.launchers.test_command_line import TINY
 from tests.makers import make_benchmark, make_run
 from tests.shelf import install
-
-TINY = """
-name = "tiny"
-version = 1
-dataset = "ring8"
-n = 200
-seeds = [0, 1]
-checkpoints = 2
-primary = "fd@identity.pool"
-[metrics]
-"fd@identity.pool" = {}
-[baselines.gan]
-steps = 20
-batch = 16
-"""
 
 
 @pytest.fixture

@@ -10,21 +10,19 @@ evaluations or more go beyond what M evaluations of a perfect generator have see
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-import torch
 from scipy import stats
 
 from genbench._version import __version__
 from genbench.audit.corruptions import CORRUPTIONS
 from genbench.audit.grounds import TERRAINS
 from genbench.audit.ladder_scores import Occasion, Plan, Values, plan, score_occasion
+from genbench.audit.processes import mapped
 from genbench.findings import Cell, Direction, FailureMap, Ground, Line
 from genbench.progress import Progress
 
@@ -234,12 +232,7 @@ def _scored(occasions: Sequence[Occasion], workers: int, progress: Progress) -> 
     """Score all occasions, in their order."""
     with ExitStack() as stack:
         step = stack.enter_context(progress.bar("ladder", len(occasions)))
-        done: Iterator[list[Values]] = map(score_occasion, occasions)
-        if workers > 1:
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
-            done = stack.enter_context(pool).map(score_occasion, occasions)
-        for i, values in enumerate(done, start=1):
+        for i, values in enumerate(mapped(score_occasion, occasions, workers, stack), start=1):
             yield values
             step(i, {})
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
-
-import torch
 
 from genbench.audit.case import judge_case
 from genbench.audit.finding import Finding
@@ -18,6 +14,7 @@ from genbench.audit.generic import any_metric
 from genbench.audit.known import cases_of
 from genbench.audit.ladder import climb
 from genbench.audit.ladder_checks import ladder_findings
+from genbench.audit.processes import mapped
 from genbench.audit.stability import over_n, over_spaces
 from genbench.errors import EXIT_NOT_EVALUABLE, EXIT_OK, EXIT_REGRESSION, DeclarationError
 from genbench.findings import FailureMap
@@ -160,8 +157,4 @@ def do_task(task: Task, *, quick: bool, seed: int) -> list[Finding]:
 def _done(tasks: Sequence[Task], stack: ExitStack, *, quick: bool, seed: int, workers: int) -> Iterator[list[Finding]]:
     """Do all pieces, and give their findings in order."""
     do = partial(do_task, quick=quick, seed=seed)
-    if workers <= 1:
-        return map(do, tasks)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
-    return stack.enter_context(pool).map(do, tasks)
+    return mapped(do, tasks, workers, stack)
