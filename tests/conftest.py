@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.once import made_once
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,3 +43,17 @@ def no_network() -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty cache, so that none passes because another has filled it."""
     monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of one quick run from an empty folder: what begins with it finds nothing left to do."""
+
+    def run(folder: Path) -> None:
+        environment = {**os.environ, "GENBENCH_CACHE": str(folder / "cache")}
+        command = [sys.executable, "-m", "genbench", "run", "--quick"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        assert "wgan-gp" in done.stdout
+
+    return made_once(tmp_path_factory, "quick-run", run) / "results" / "digits@1-quick"

@@ -35,19 +35,6 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def quick_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of one quick run: pages that begin with it find nothing left to do."""
-    folder = tmp_path_factory.mktemp("quick")
-    subprocess.run(
-        [sys.executable, "-m", "genbench", "run", "--quick", "--workers", "1"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder / "results" / QUICK
-
-
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
 def test_the_blocks_of_a_page_run(
     page: Path, newcomer: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -23,10 +23,14 @@ COMMANDS = [command.text for block in BLOCKS if block.kind == "bash" for command
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A newcomer's folder: the committed results, some samples, and the files that the README tells them to write."""
+def folder(tmp_path_factory: pytest.TempPathFactory, quick_run: Path) -> Path:
+    """A newcomer's folder: the committed results, some samples, and the files that the README tells them to write.
+
+    ``genbench run --quick`` has been there: as one run from an empty folder for all tests.
+    """
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "results", folder / "results")
+    shutil.copytree(quick_run, folder / "results" / quick_run.name)
     write_samples(folder)
     for block in BLOCKS:
         if "file" in block.options:

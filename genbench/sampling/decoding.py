@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import numpy as np
 import torch
@@ -24,13 +24,29 @@ from genbench.sampling.workers import decode_rows, prepare
 TASKS = 4
 """Pieces that a block is cut into for each worker: few enough to cost nothing, enough that none waits long."""
 
+PATIENCE = 2.0
+"""Seconds to wait for a piece before the pool is asked whether it lives."""
+
 
 _working: WeakSet[ImageSampler] = WeakSet()
+_ending: WeakSet[threading.Thread] = WeakSet()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End a pool whose sampler is forgotten, in a thread of its own.
+
+    Garbage may be collected in a thread that holds the pool's lock, where waiting for the pool would never end.
+    """
+    thread = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True})
+    _ending.add(thread)
+    thread.start()
 
 
 def _close_all() -> None:
     for sampler in list(_working):
         sampler.close()
+    for thread in list(_ending):
+        thread.join()
 
 
 # Registered after that of concurrent.futures, and hence run before it: the latter races with its own thread where a
@@ -94,7 +110,7 @@ class ImageSampler(FileSampler):
         if not self.workers or not wanted:
             return torch.from_numpy(decode(self._job[0], wanted, *self._job[1:]))
         try:
-            parts = [piece.result() for piece in self._pieces(wanted)]
+            parts = [self._result(piece) for piece in self._pieces(wanted)]
         except BrokenProcessPool as error:
             self.close()
             raise SetupError(
@@ -116,21 +132,30 @@ class ImageSampler(FileSampler):
     def _pieces(self, wanted: list[int]) -> list[Future[NDArray[np.uint8]]]:
         """Return the pieces of a block, which may be under way."""
         (prepared, pieces), self._ahead = self._ahead, ([], [])
-        if prepared == wanted:
-            return pieces
-        for piece in pieces:
-            piece.cancel()
-        return self._submit(wanted)
+        # What is not asked for is decoded for nothing, not cancelled: a cancelled piece ends the pool's own thread, and
+        # with it everything that waits, where a process dies at that moment (3.11).
+        return pieces if prepared == wanted else self._submit(wanted)
 
     def _submit(self, wanted: list[int]) -> list[Future[NDArray[np.uint8]]]:
         size = max(1, -(-len(wanted) // (TASKS * self.workers)))
         pool = self._workers()
         return [pool.submit(decode_rows, wanted[start : start + size]) for start in range(0, len(wanted), size)]
 
+    def _result(self, piece: Future[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Wait for a piece, and ask the pool now and then whether it lives.
+
+        Python 3.11 forgets a piece that is handed in while the death of a process is being noticed: it never ends, but
+        the pool refuses the next one.
+        """
+        while not wait([piece], timeout=PATIENCE).done:
+            self._workers().submit(int)
+        return piece.result()
+
     def close(self) -> None:
         """End the worker processes; the next block starts new ones."""
         self._ahead = ([], [])
         if self._pool is not None:
+            self._forgotten.detach()
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
@@ -141,5 +166,7 @@ class ImageSampler(FileSampler):
             self._pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context(method), initializer=prepare, initargs=self._job
             )
+            self._forgotten = finalize(self, _end, self._pool)
+            self._forgotten.atexit = False  # _close_all has been by then
             _working.add(self)
         return self._pool
