@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from itertools import groupby
-from textwrap import wrap
 from typing import Any
 
 from genbench import registry
 from genbench.benchmarks import benchmark_names, load_benchmark
-from genbench.findings import read_map, sentence
 from genbench.metrics.catalogue import describe, read_catalogue
 from genbench.records import ARROWS
 from genbench.registry import METRICS
@@ -66,8 +63,7 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
 def explanation(name: str) -> str:
     """Return what a metric measures, its estimator, bias, cost, failure cases and sources, from its docstring.
 
-    Then what the audit's corruption ladder found it to see; at the end one example of why value, null and debiased
-    value differ.
+    Those of the built-in ones quote the audit. At the end one example of why value, null and debiased value differ.
 
     Parameters
     ----------
@@ -82,17 +78,4 @@ def explanation(name: str) -> str:
     metric = METRICS.load(name)
     head = [f"{name} {ARROWS[metric.better]}", *_facts(describe(metric))]
     documentation = inspect.getdoc(metric.compute) or "It has no documentation."
-    return "\n".join([*head, "", documentation, "", *_sight(name), READING])
-
-
-def _sight(name: str) -> Iterator[str]:
-    """Yield what the packaged map says of a metric, and nothing where it has no line."""
-    found = read_map()
-    lines = found.of([name])
-    if lines:
-        yield "What it sees of controlled corruptions, and from which severity on (genbench audit):"
-        for (ground, n), there in groupby(lines, key=lambda line: (line.ground, line.n)):
-            yield f"  {found.grounds[ground].about}, n = {n}:"
-            for line in there:
-                yield from (f"    {part}" for part in wrap(sentence(line, severities=found.severities), 110))
-        yield ""
+    return "\n".join([*head, "", documentation, "", READING])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -98,3 +99,22 @@ def test_the_reference_is_that_of_the_code(tmp_path: Path) -> None:
     assert written >= {path.relative_to(DOCS) for path in GENERATED.iterdir()}
     for page in sorted(written):
         assert (tmp_path / page).read_text(encoding="utf-8") == (DOCS / page).read_text(encoding="utf-8"), page
+
+
+def test_docstrings_quote_the_committed_audit() -> None:
+    """``python docs/quotes.py`` writes their ``Audit`` sections anew after an audit."""
+    command = [sys.executable, DOCS / "quotes.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_section_is_written_once_wherever_it_stands() -> None:
+    quotes = runpy.run_path(str(DOCS / "quotes.py"))
+    body = '    """One line.\n\n    Notes\n    -----\n    A note.\n{}    """\n    return 1\n'
+    for after in ("", "\n    References\n    ----------\n    Somebody.\n"):
+        source = "def other():\n    pass\n\n\ndef score():\n" + body.format(after)
+        once = quotes["_with_section"](source, "score", ["Found."])
+        assert once == source.replace("A note.\n", "A note.\n\n    Audit\n    -----\n    Found.\n")
+        assert quotes["_with_section"](once, "score", ["Found."]) == once
+        assert "Other." in quotes["_with_section"](once, "score", ["Other."]).replace("Found.", "")
+        assert "Found." not in quotes["_with_section"](once, "score", ["Other."])

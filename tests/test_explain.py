@@ -41,16 +41,17 @@ def test_every_metric_can_be_explained(name: str, capsys: pytest.CaptureFixture[
 
 
 def test_an_explanation_quotes_what_the_audit_found(capsys: pytest.CaptureFixture[str]) -> None:
+    """Coverage from the findings, and the row of the map; two names of one function each have their own."""
     found = read_map()
-    assert main(["explain", "recall"]) == 0
-    out = capsys.readouterr().out
-    words = " ".join(out.split())
-    for line in found.of(["recall"]):
-        assert f"{found.grounds[line.ground].about}, n = {line.n}:" in out
-        assert sentence(line, severities=found.severities) in words
-    assert len(found.of(["recall"])) == len(found.grounds)
-    assert main(["explain", "novel_combinations"]) == 0
-    assert "What it sees" not in capsys.readouterr().out  # the ladder's data have no factors
+    for name, lines in (("recall", 2), ("w1", 2), ("w2", 2), ("fd", 4), ("novel_combinations", 0)):
+        assert main(["explain", name]) == 0
+        words = " ".join(capsys.readouterr().out.split())
+        assert "What ``genbench audit`` found" in words
+        assert "Coverage of 95% intervals: " in words
+        assert len(found.of([name])) == lines
+        for line in found.of([name]):
+            assert f"On {line.ground}, n = {line.n}: " in words
+            assert sentence(line, severities=found.severities) in words
 
 
 def test_a_misspelt_metric_gets_advice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,17 @@ def ndb(*, generated: Any, reference: Any, rng: int, bins: int | None = None) ->
     it shaped. Each bin has a two-proportion z test at .05, as published; these have no joint level, which the
     chi-square has. It sees shares alone, neither copies nor what happens inside a bin. O(K m d) a k-means step.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value less its null -0.0046 (0); equal mixtures,
+      value less its null 0.013 (0).
+    - False alarms: equal Gaussians, p_value at most .05 in 0.0472 (360 draws).
+    - On mixture, n = 400: ndb rises with mode drop (from .4), imbalance (from .8) and foreign (from .4); is blind to
+      noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
+    - On digits, n = 225: ndb rises with mode drop (from .4) and foreign (from .8); is blind to imbalance, noise, blur,
+      shrink, collapse, duplicates, copies, near copies and label noise up to .8.
+
     References
     ----------
     Richardson and Weiss 2018, arXiv:1805.12462, section 3.

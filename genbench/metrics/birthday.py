@@ -59,6 +59,18 @@ def birthday_support(*, generated: Any, reference: Any, smallest: float = SMALLE
     continuous data, N is a number of cells of the cut's size, not of images, so that it is to be compared at one
     n and one reference only. O(n^2 d + m^2 d) operations, memory in blocks of 64 MiB.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a thousand points 1003 (1000).
+    - Coverage of 95% intervals: a thousand points 0.9667 (180 draws); equal mixtures 0.9444 (72 draws, of the mean
+      score at this n).
+    - On mixture, n = 400: birthday_support falls with mode drop (from .8), blur (from .1), shrink (from .05), collapse
+      (from .05), duplicates (from .05) and foreign (from .8); is blind to imbalance, noise, copies, near copies and
+      label noise up to .8.
+    - On digits, n = 225: birthday_support falls with shrink (from .4), collapse (from .1) and duplicates (from .1); is
+      blind to mode drop, imbalance, noise, blur, copies, near copies, label noise and foreign up to .8.
+
     References
     ----------
     Arora and Zhang 2017, arXiv:1706.08224, section 2.

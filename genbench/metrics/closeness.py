@@ -57,6 +57,20 @@ def auth_pct(*, generated: Any, train: Any, test: Any) -> Estimate:
     a generator with 0.8 times the data's spread is flagged always. At equal distance to several training samples a
     sample must be authentic to each. O((n + l + m) m d) operations.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a perfect generator, value less its null 0.0002 (0); equal
+      mixtures, value less its null -0.0051 (0).
+    - Coverage of 95% intervals: equal mixtures 0.8889 (72 draws, of the mean score at this n).
+    - False alarms: a perfect generator, p_value at most .05 in 0.0444 (360 draws).
+    - On mixture, n = 400: auth_pct rises with noise (from .8) and foreign (from .4); falls with blur (from .2), shrink
+      (from .1), copies (from .2) and near copies (from .2); is blind to mode drop, imbalance, collapse, duplicates and
+      label noise up to .8.
+    - On digits, n = 225: auth_pct rises with noise (from .8) and foreign (from .4); falls with collapse (from .8),
+      copies (from .2) and near copies (from .2); is blind to mode drop, imbalance, blur, shrink, duplicates and label
+      noise up to .8.
+
     References
     ----------
     Alaa et al. 2022, arXiv:2102.08921, section 3.
@@ -132,6 +146,19 @@ def c_t(*, generated: Any, train: Any, test: Any, rng: int, cells: int | None = 
     dimensions). **Never call C_T << 0 alone copying**: a generator with 0.8 times the data's spread, or one that
     covers a single mode, is far below 0 without having copied anything. It has no interval: it is a test statistic.
     O(K m d) a k-means step, O((n + l) m d / K) distances.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a perfect generator -0.071 (0); equal mixtures, value less its null
+      0.0892 (0).
+    - False alarms: a perfect generator, p_value at most .05 in 0.0667 (360 draws).
+    - On mixture, n = 400: c_t rises with noise (from .4) and foreign (from .2); falls with blur (from .05), shrink
+      (from .05), copies (from .1) and near copies (from .1); is blind to mode drop, imbalance, collapse, duplicates and
+      label noise up to .8.
+    - On digits, n = 225: c_t rises with noise (from .4) and foreign (from .2); falls with shrink (from .8), copies
+      (from .4) and near copies (from .4); is blind to mode drop, imbalance, blur, collapse, duplicates and label noise
+      up to .8.
 
     References
     ----------

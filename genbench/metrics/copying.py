@@ -56,6 +56,20 @@ def lower_tail_copies(*, generated: Any, train: Any, test: Any, smallest: float 
     Distances equal to the largest one all belong, which keeps the test exact. Interval: Wilson's.
     O((n + l) m d) operations.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a perfect generator, value less its null -0.0014 (0); equal
+      mixtures, value less its null 0.0361 (0).
+    - Coverage of 95% intervals: a perfect generator 0.9361 (360 draws); equal mixtures 0.9167 (72 draws, of the mean
+      score at this n).
+    - False alarms: a perfect generator, p_value at most .05 in 0.0222 (360 draws).
+    - On mixture, n = 400: lower_tail_copies rises with blur (from .4), shrink (from .2), copies (from .05) and near
+      copies (from .05); falls with noise (from .8), collapse (from .8) and foreign (from .8); is blind to mode drop,
+      imbalance, duplicates and label noise up to .8.
+    - On digits, n = 225: lower_tail_copies rises with copies (from .05) and near copies (from .05); falls with noise
+      (from .8); is blind to mode drop, imbalance, blur, shrink, collapse, duplicates, label noise and foreign up to .8.
+
     References
     ----------
     Fisher's exact test; the choice of the lower tail of the distances to training is genbench's own.
@@ -119,6 +133,18 @@ def nn_distance_ratio(*, generated: Any, train: Any, test: Any, rng: int) -> Est
     The median of the logarithm: symmetric, so that its null is exactly 0. No ratio is 0/0, as no row is in both
     real sets. The interval is that of order statistics, with as many trials as the shared real neighbours leave (see
     `label_test`). O(n (m + l) d) operations.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a perfect generator, value less its null -0.001 (0); a narrow
+      generator, value less its null -0.0019 (0); equal mixtures, value less its null 0.0123 (0).
+    - Coverage of 95% intervals: a perfect generator 0.9639 (360 draws); a narrow generator 0.9556 (360 draws); equal
+      mixtures 0.9444 (72 draws, of the mean score at this n).
+    - On mixture, n = 400: nn_distance_ratio falls with copies (from .2), near copies (from .2) and foreign (from .4);
+      is blind to mode drop, imbalance, noise, blur, shrink, collapse, duplicates and label noise up to .8.
+    - On digits, n = 225: nn_distance_ratio falls with collapse (from .2), copies (from .2) and near copies (from .2);
+      is blind to mode drop, imbalance, noise, blur, shrink, duplicates, label noise and foreign up to .8.
 
     References
     ----------
@@ -190,6 +216,19 @@ def copy_rate(*, generated: Any, train: Any, test: Any, close: float = CLOSE) ->
     Counts copies that are too rare to move a median; 10% copies give about 0.1. The cut itself is uncertain, a few
     held-out samples decide it: the interval combines that (ranks of the cut) with Wilson's for the share. Confounded by
     spread, as all scores of this file. O((n + l) m d) operations.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: a tenth are copies, value 0.1089 (0.109); a perfect generator,
+      value less its null -0.0002 (0); equal mixtures, value less its null 0.0015 (0).
+    - Coverage of 95% intervals: a perfect generator 1 (360 draws, of the mean score at this n); equal mixtures 1 (72
+      draws, of the mean score at this n).
+    - False alarms: a perfect generator, p_value at most .05 in 0.0222 (360 draws).
+    - On mixture, n = 400: copy_rate rises with blur (from .4), shrink (from .1), copies (from .05) and near copies
+      (from .05); is blind to mode drop, imbalance, noise, collapse, duplicates, label noise and foreign up to .8.
+    - On digits, n = 225: copy_rate rises with copies (from .05) and near copies (from .05); is blind to mode drop,
+      imbalance, noise, blur, shrink, collapse, duplicates, label noise and foreign up to .8.
 
     References
     ----------

@@ -56,6 +56,19 @@ def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) ->
     samples would make it minus infinity: they are counted, then each is used once. The standard error is the group
     jackknife's with the components held fixed. O(n^2 r) operations for r components, memory in blocks.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussian of half the reference's width 1.415 (1.452).
+    - Coverage of 95% intervals: Gaussian of half the reference's width 0.9611 (180 draws, of the mean score at this n);
+      equal mixtures 0.9444 (72 draws, of the mean score at this n).
+    - On mixture, n = 400: entropy_knn rises with noise (from .4), collapse (from .8) and duplicates (from .8); falls
+      with mode drop (from .1), imbalance (from .8), shrink (from .05) and foreign (from .4); is blind to blur, copies,
+      near copies and label noise up to .8.
+    - On digits, n = 225: entropy_knn rises with noise (from .8), collapse (from .4), duplicates (from .4) and foreign
+      (from .1); falls with mode drop (from .1), imbalance (from .8) and shrink (from .1); is blind to blur, copies,
+      near copies and label noise up to .8.
+
     References
     ----------
     Kozachenko and Leonenko 1987; Kraskov et al. 2004, arXiv:cond-mat/0305641, eq. 20.
@@ -105,11 +118,24 @@ def entropy_gap_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5
     -----
     Both entropies are those of `entropy_knn`. Where one set has more distinct samples, as many of them as the other has
     are picked, by a fixed seed and whatever their order. An affine map of both sets changes nothing but rounding as
-    long as all directions are kept. Jackknife error with the components held fixed. Coverage of nominal 95% intervals
-    over 200 simulated pairs of Gaussians, d = 2, n = m = 300, deviations in ratio 1 and 0.7: .990 and .990. Where d >
-    dims, compare with the null: a flat spectrum lets the reference's own noise choose its components (`whiten`), which
-    at 512 equal variances and n = 10,000 gives a perfect generator -1.0 nats and no interval tells. O((n^2 + m^2) r)
-    operations for r components, memory in blocks.
+    long as all directions are kept. Jackknife error with the components held fixed. Where d > dims, compare with the
+    null: a flat spectrum lets the reference's own noise choose its components (`whiten`), which at 512 equal variances
+    and n = 10,000 gives a perfect generator -1.0 nats and no interval tells. O((n^2 + m^2) r) operations for r
+    components, memory in blocks.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians, the first narrower -0.7036 (-0.7133); equal Gaussians
+      -0.0007 (0).
+    - Coverage of 95% intervals: Gaussians, the first narrower 0.9611 (180 draws); equal Gaussians 0.9611 (180 draws);
+      equal mixtures 0.9583 (72 draws, of the mean score at this n).
+    - On mixture, n = 400: entropy_gap_knn rises with noise (from .4); falls with mode drop (from .2), shrink (from .05)
+      and foreign (from .4); is blind to imbalance, blur, collapse, duplicates, copies, near copies and label noise up
+      to .8.
+    - On digits, n = 225: entropy_gap_knn rises with noise (from .8) and foreign (from .4); falls with mode drop (from
+      .4) and shrink (from .1); is blind to imbalance, blur, collapse, duplicates, copies, near copies and label noise
+      up to .8.
 
     References
     ----------
@@ -159,6 +185,18 @@ def entropy_class(*, generated: Any) -> Estimate:
     ------
     SampleError
         With fewer than 2 classes.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: ten even classes 2.306 (2.303); ten even classes, value 2.281
+      (2.28); ten uneven classes 2.226 (2.226).
+    - Coverage of 95% intervals: ten uneven classes 0.9896 (480 draws); equal mixtures 1 (72 draws, of the mean score at
+      this n).
+    - On mixture, n = 400: entropy_class falls with mode drop (from .1), imbalance (from .4), duplicates (from .8) and
+      foreign (from .1); is blind to noise, blur, shrink, collapse, copies, near copies and label noise up to .8.
+    - On digits, n = 225: entropy_class falls with mode drop (from .1), imbalance (from .4), duplicates (from .8) and
+      foreign (from .4); is blind to noise, blur, shrink, collapse, copies, near copies and label noise up to .8.
 
     References
     ----------

@@ -52,8 +52,15 @@ def novel_combinations(*, generated: Any, factors: Factors, tolerance: float = T
     this n as its target. With Poisson numbers of hits, means m_i, its variance is sum e^-m_i (1 - e^-m_i), and the
     number f_1 of combinations hit once has the expectation sum m_i e^-m_i, which is at least that, as 1 - e^-m <= m:
     so ``std_error`` = sqrt(f_1) / u is on the safe side, and the interval is S +- z sqrt(f_1 + z^2 / 4), that of a
-    Poisson number near zero, cut to what is possible. Measured: it covers in .96 to 1.00 of cases for u = 72 and mean
-    numbers of hits from .02 to 6. O(n) beside the reading, which is the factors' own.
+    Poisson number near zero, cut to what is possible. O(n) beside the reading, which is the factors' own.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: all combinations equally likely, value less its null -0.0009 (0);
+      equal mixtures, value less its null 0 (0).
+    - Coverage of 95% intervals: all combinations equally likely 0.9938 (480 draws); equal mixtures 1 (72 draws, of the
+      mean score at this n).
 
     References
     ----------

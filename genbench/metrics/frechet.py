@@ -71,8 +71,25 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     in full as keep the debiased value to .05 standard errors by estimate, and the others from the second order of
     `genbench.metrics.frechet_expansion`: one for sets that differ, most of them for equal ones below 2 samples a
     dimension. It sees means and covariances alone: blur within classes
-    barely moves it. Coverage of nominal 95% intervals over 200 simulated pairs of Gaussians,
-    d = 8 and 32, n = 500 and 2,000: unlike pairs .925-.970 (analytic .920-.965), equal ones .965-.995 (1.00).
+    barely moves it.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians apart 1.362 (1.36); equal Gaussians 0.0008 (0); equal
+      Gaussians, value 0.0907 (0.09).
+    - Coverage of 95% intervals: Gaussians apart 0.9354 (480 draws); equal Gaussians 0.9875 (480 draws); equal mixtures
+      0.9167 (72 draws).
+    - On mixture, n = 400: fd rises with mode drop (from .1), imbalance (from .8), blur (from .8), shrink (from .8),
+      collapse (from .8), duplicates (from .8) and foreign (from .05); is blind to noise, copies, near copies and label
+      noise up to .8. fd (per class) rises with imbalance (from .8), noise (from .4), blur (from .8), collapse (from
+      .05), duplicates (from .1), label noise (from .05) and foreign (from .05); falls with mode drop (from .2); moves
+      both ways with shrink (from .1); is blind to copies and near copies up to .8.
+    - On digits, n = 225: fd rises with mode drop (from .1), imbalance (from .8), noise (from .8), shrink (from .8),
+      collapse (from .8), duplicates (from .8) and foreign (from .4); is blind to blur, copies, near copies and label
+      noise up to .8. fd (per class) rises with imbalance (from .8), noise (from .4), blur (from .8), shrink (from .4),
+      collapse (from .2), duplicates (from .2), label noise (from .05) and foreign (from .05); falls with mode drop
+      (from .4); is blind to copies and near copies up to .8.
 
     References
     ----------

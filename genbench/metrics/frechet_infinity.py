@@ -54,6 +54,18 @@ def fd_infinity(*, generated: Any, reference: Any, rng: int, smallest: int | Non
     "+- 1.96 standard errors of the line" over 200 simulated pairs of Gaussians: .43-.46 at d = 8, .24-.38 at d = 32
     and .00 at d = 128 for unlike pairs; .36-.39, .01-.06 and .00 for equal ones. O(15 (n d^2 + d^3)) operations.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value 0.0403 (0.045); Gaussians apart, value 1.387
+      (1.36).
+    - On mixture, n = 400: fd_infinity rises with mode drop (from .1), imbalance (from .8), blur (from .8), shrink (from
+      .8), collapse (from .8), duplicates (from .8) and foreign (from .1); is blind to noise, copies, near copies and
+      label noise up to .8.
+    - On digits, n = 225: fd_infinity rises with mode drop (from .1), imbalance (from .8), noise (from .8), shrink (from
+      .8), collapse (from .8), duplicates (from .8) and foreign (from .4); is blind to blur, copies, near copies and
+      label noise up to .8.
+
     References
     ----------
     Chong and Forsyth 2020, arXiv:1911.07023, section 4, without the quasi-random latents, which need a generator that

@@ -51,8 +51,19 @@ def inception_score(*, generated: Any) -> Estimate:
     Softmax relative to the largest logit, in float64 up to 2^24 logits, in float32 with float64 sums beyond. The order
     of the samples does not matter: there are no splits
     (`inception_score_splits` has those). O(n C) operations, in two passes; O(n + G C) memory for G = 20 groups.
-    Coverage of nominal 95% intervals on Dirichlet answers, whose score is known exactly: .960 at C = 10 and n = 5,000,
-    .935 at C = 100 and n = 2,000, .955 at C = 1,000 and n = 5,000.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Dirichlet answers 1.884 (1.883); Dirichlet answers, value 1.879
+      (1.878).
+    - Coverage of 95% intervals: Dirichlet answers 0.9383 (600 draws); equal mixtures 0.9444 (72 draws, of the mean
+      score at this n).
+    - On mixture, n = 400: is falls with mode drop (from .1), imbalance (from .4), duplicates (from .8) and foreign
+      (from .1); is blind to noise, blur, shrink, collapse, copies, near copies and label noise up to .8.
+    - On digits, n = 225: is rises with shrink (from .1); falls with mode drop (from .1), imbalance (from .4), noise
+      (from .4), blur (from .8), duplicates (from .8) and foreign (from .05); is blind to collapse, copies, near copies
+      and label noise up to .8.
 
     References
     ----------

@@ -49,6 +49,16 @@ def inception_score_splits(*, generated: Any, rng: int, splits: int = 10, shuffl
     at most 5% of samples at C = 100 and never at C = 1,000, where 95% is claimed. O(n C) operations in
     one pass, O(n + S C) memory for S splits.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Dirichlet answers, value 1.869 (1.869).
+    - On mixture, n = 400: is_splits falls with mode drop (from .1), imbalance (from .8), duplicates (from .8) and
+      foreign (from .1); is blind to noise, blur, shrink, collapse, copies, near copies and label noise up to .8.
+    - On digits, n = 225: is_splits rises with shrink (from .8); falls with mode drop (from .1), imbalance (from .8),
+      noise (from .4), blur (from .8), duplicates (from .8) and foreign (from .05); is blind to collapse, copies, near
+      copies and label noise up to .8.
+
     References
     ----------
     Salimans et al. 2016, arXiv:1606.03498, section 4; checked against ``isc_features_to_metric`` of torch-fidelity 0.4.

@@ -53,6 +53,18 @@ def mmd_test(*, generated: Any, reference: Any, rng: int, permutations: int = 99
     No interval: that of `mmd_rbf` has one. O((n + m)^2 (d + B)) operations for B permutations, in one sweep over the
     pairs; O((n + m) B) memory.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value less its null 0.0006 (0); equal mixtures,
+      value less its null -0.0008 (0).
+    - False alarms: equal Gaussians, p_value at most .05 in 0.0467 (300 draws).
+    - On mixture, n = 400: mmd_test rises with mode drop (from .1), imbalance (from .8), collapse (from .8), duplicates
+      (from .8) and foreign (from .1); is blind to noise, blur, shrink, copies, near copies and label noise up to .8.
+    - On digits, n = 225: mmd_test rises with mode drop (from .2), imbalance (from .8), noise (from .8), shrink (from
+      .8), duplicates (from .8) and foreign (from .4); is blind to blur, collapse, copies, near copies and label noise
+      up to .8.
+
     References
     ----------
     Gretton et al. 2012, "A kernel two-sample test", JMLR 13, section 5; Phipson and Smyth 2010 for the p-value.

@@ -54,6 +54,18 @@ def kd_subsets(*, generated: Any, reference: Any, rng: int, subsets: int = 100, 
     that costs about the same or less, all subsets are summed in one sweep over all pairs, which other metrics share:
     O(min((n + m)^2 (d + B), B s^2 d)) operations for B subsets of s.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians apart 1.043 (1.07); equal Gaussians -0.0037 (0); equal
+      mixtures, value less its null -1.343 (0).
+    - On mixture, n = 400: kd_subsets rises with mode drop (from .2), imbalance (from .8), collapse (from .8),
+      duplicates (from .8) and foreign (from .1); is blind to noise, blur, shrink, copies, near copies and label noise
+      up to .8.
+    - On digits, n = 225: kd_subsets rises with mode drop (from .2), imbalance (from .8), noise (from .8), shrink (from
+      .8), duplicates (from .8) and foreign (from .4); is blind to blur, collapse, copies, near copies and label noise
+      up to .8.
+
     References
     ----------
     Bińkowski et al. 2018, arXiv:1801.01401, section 4; checked against ``kid_features_to_metric`` of torch-fidelity

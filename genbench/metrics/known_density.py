@@ -50,8 +50,18 @@ def cross_entropy(*, generated: Any, log_prob: LogProb) -> Estimate:
 
     Notes
     -----
-    The mean of ``-log p`` has heavy tails where samples lie many deviations outside: look at ``worst``. Coverage of
-    nominal 95% intervals over 200 simulated Gaussian sets, n = 200: .935. O(n) evaluations of the density.
+    The mean of ``-log p`` has heavy tails where samples lie many deviations outside: look at ``worst``. O(n)
+    evaluations of the density.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussian beside the truth 2.972 (2.978).
+    - Coverage of 95% intervals: Gaussian beside the truth 0.9433 (600 draws); equal mixtures 0.9444 (72 draws, of the
+      mean score at this n).
+    - On mixture, n = 400: cross_entropy rises with noise (from .2), collapse (from .8) and foreign (from .05); falls
+      with blur (from .05) and shrink (from .05); is blind to mode drop, imbalance, duplicates, copies, near copies and
+      label noise up to .8.
 
     References
     ----------
@@ -112,8 +122,14 @@ def kl_log_prob(*, generated: Any, log_prob: LogProb, k: int = 5) -> Estimate:
     Kozachenko-Leonenko entropy as in `entropy_knn`, in raw coordinates. Both terms take each distinct sample once: a
     generator that repeats samples has no density and an infinite divergence, which a note says. Bias for Gaussians (n =
     2,000, k = 5) below 0.05 nats up to d = 5; structures narrower than the distance to the k-th neighbour are not seen.
-    Coverage of nominal 95% jackknife intervals over 200 simulated Gaussian sets, d = 2, n = 300: .965-.970, bias +.04
-    nats. O(n^2 d) operations, memory in blocks.
+    O(n^2 d) operations, memory in blocks.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussian beside the truth 0.6268 (0.5863); the truth 0.0392 (0).
+    - Coverage of 95% intervals: Gaussian beside the truth 0.95 (180 draws); equal mixtures 1 (72 draws, of the mean
+      score at this n).
 
     References
     ----------

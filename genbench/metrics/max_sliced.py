@@ -49,9 +49,20 @@ def max_sliced_w2(*, generated: Any, reference: Any, rng: int) -> Estimate:
     Notes
     -----
     The target is the distance along the line found, a lower bound of the maximum over all lines; the interval is the
-    group jackknife's on the held-out halves, the line held fixed, and was simulated to cover that target. The search is
+    group jackknife's on the held-out halves, the line held fixed. The search is
     gradient ascent on the sphere from the difference of the means and from the best of 256 random lines: a local
     maximum, found again with the same seed. O((n + m) d) operations a step, at most 1,000 steps, and sorting.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians 2 apart 1.973 (2); Gaussians 2 apart, in_sample 2.016 (at
+      least 2).
+    - Coverage of 95% intervals: equal Gaussians 0.95 (120 draws); equal mixtures 0.9167 (72 draws).
+    - On mixture, n = 400: max_sliced_w2 rises with mode drop (from .2), imbalance (from .8) and foreign (from .1); is
+      blind to noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
+    - On digits, n = 225: max_sliced_w2 rises with mode drop (from .1), imbalance (from .8), duplicates (from .8) and
+      foreign (from .8); is blind to noise, blur, shrink, collapse, copies, near copies and label noise up to .8.
 
     References
     ----------

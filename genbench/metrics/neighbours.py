@@ -49,6 +49,18 @@ def precision(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) 
     outliers in the reference lift the score.
     O((n + m)^2 d) operations, memory in blocks of 64 MiB.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value 0.9331 (0.75).
+    - Coverage of 95% intervals: equal Gaussians 0.9944 (180 draws, of the mean score at this n); equal mixtures 0.9861
+      (72 draws, of the mean score at this n).
+    - On mixture, n = 400: precision rises with blur (from .1) and shrink (from .05); falls with noise (from .4) and
+      foreign (from .1); is blind to mode drop, imbalance, collapse, duplicates, copies, near copies and label noise up
+      to .8.
+    - On digits, n = 225: precision rises with shrink (from .4); falls with noise (from .8) and foreign (from .1); is
+      blind to mode drop, imbalance, blur, collapse, duplicates, copies, near copies and label noise up to .8.
+
     References
     ----------
     Kynkäänniemi et al. 2019, arXiv:1904.06991, eqs. 1-2.
@@ -68,6 +80,19 @@ def recall(*, generated: Any, reference: Any, rng: int, k: int = MANIFOLD_K) -> 
     -------
     Estimate
         In [0, 1], higher is better; compare with held-out real samples.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value 0.9347 (0.75).
+    - Coverage of 95% intervals: equal Gaussians 0.9944 (180 draws, of the mean score at this n); equal mixtures 0.9583
+      (72 draws, of the mean score at this n).
+    - On mixture, n = 400: recall rises with noise (from .4), collapse (from .8) and foreign (from .8); falls with mode
+      drop (from .1), blur (from .05), shrink (from .05) and duplicates (from .2); is blind to imbalance, copies, near
+      copies and label noise up to .8.
+    - On digits, n = 225: recall rises with foreign (from .8); falls with mode drop (from .1), noise (from .8), blur
+      (from .8), shrink (from .2), collapse (from .8) and duplicates (from .4); is blind to imbalance, copies, near
+      copies and label noise up to .8.
     """
     return _estimate("recall", generated, reference, rng, k, highest=1.0)
 
@@ -86,6 +111,19 @@ def density(*, generated: Any, reference: Any, rng: int, k: int = BALL_K) -> Est
     Notes
     -----
     Above 1 it says that generated samples crowd where the reference is dense: cap it at 1 for display.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians 1.004 (1); equal Gaussians, value less its null
+      0.0039 (0); equal mixtures, value less its null 0.016 (0).
+    - Coverage of 95% intervals: equal Gaussians 0.9722 (180 draws, of the mean score at this n); equal mixtures 0.9167
+      (72 draws, of the mean score at this n).
+    - On mixture, n = 400: density rises with blur (from .1) and shrink (from .05); falls with noise (from .4), collapse
+      (from .8) and foreign (from .2); is blind to mode drop, imbalance, duplicates, copies, near copies and label noise
+      up to .8.
+    - On digits, n = 225: density rises with shrink (from .2); falls with noise (from .8) and foreign (from .2); is
+      blind to mode drop, imbalance, blur, collapse, duplicates, copies, near copies and label noise up to .8.
 
     References
     ----------
@@ -111,6 +149,20 @@ def coverage(*, generated: Any, reference: Any, rng: int, k: int = BALL_K) -> Es
     -----
     Distances on the edge do not count (<), as in the authors' code, except that a ball of radius zero (around a
     reference sample with k duplicates) is covered by a sample that equals it.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians 0.9697 (0.9699); equal Gaussians, value less its
+      null -0.0002 (0); equal mixtures, value less its null 0.0025 (0).
+    - Coverage of 95% intervals: equal Gaussians 0.9944 (180 draws, of the mean score at this n); equal mixtures 1 (72
+      draws, of the mean score at this n).
+    - On mixture, n = 400: coverage rises with blur (from .1) and shrink (from .1); falls with mode drop (from .1),
+      imbalance (from .8), noise (from .4), collapse (from .4), duplicates (from .4) and foreign (from .4); is blind to
+      copies, near copies and label noise up to .8.
+    - On digits, n = 225: coverage falls with mode drop (from .1), imbalance (from .8), noise (from .8), blur (from .8),
+      shrink (from .4), collapse (from .4), duplicates (from .4) and foreign (from .4); is blind to copies, near copies
+      and label noise up to .8.
 
     References
     ----------
@@ -140,6 +192,19 @@ def precision_symmetric(*, generated: Any, reference: Any, rng: int, k: int = MA
     The complement asks for each generated sample whether a reference sample lies within the k-th neighbour's distance
     in the generated set. Edges count (<=). The interval is that of `precision`.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value 0.8779 (0.75).
+    - Coverage of 95% intervals: equal Gaussians 0.9889 (180 draws, of the mean score at this n); equal mixtures 0.9861
+      (72 draws, of the mean score at this n).
+    - On mixture, n = 400: precision_symmetric falls with mode drop (from .4), noise (from .4), blur (from .2), shrink
+      (from .1), collapse (from .2), duplicates (from .4) and foreign (from .1); is blind to imbalance, copies, near
+      copies and label noise up to .8.
+    - On digits, n = 225: precision_symmetric falls with mode drop (from .4), imbalance (from .8), noise (from .8), blur
+      (from .8), shrink (from .2), collapse (from .2), duplicates (from .4) and foreign (from .2); is blind to copies,
+      near copies and label noise up to .8.
+
     References
     ----------
     Khayatkhoei and AbdAlmageed 2023, arXiv:2306.09618.
@@ -156,6 +221,19 @@ def recall_symmetric(*, generated: Any, reference: Any, rng: int, k: int = MANIF
     -------
     Estimate
         In [0, 1], higher is better; compare with held-out real samples. ``debiased`` is None.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value 0.8793 (0.75).
+    - Coverage of 95% intervals: equal Gaussians 0.9778 (180 draws, of the mean score at this n); equal mixtures 1 (72
+      draws, of the mean score at this n).
+    - On mixture, n = 400: recall_symmetric falls with mode drop (from .1), imbalance (from .8), noise (from .8), blur
+      (from .05), shrink (from .05), collapse (from .8), duplicates (from .2) and foreign (from .8); is blind to copies,
+      near copies and label noise up to .8.
+    - On digits, n = 225: recall_symmetric falls with mode drop (from .1), imbalance (from .8), noise (from .8), blur
+      (from .8), shrink (from .2), collapse (from .4), duplicates (from .4) and foreign (from .4); is blind to copies,
+      near copies and label noise up to .8.
     """
     return _estimate("recall_symmetric", generated, reference, rng, k, highest=1.0)
 

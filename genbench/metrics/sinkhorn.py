@@ -58,12 +58,22 @@ def sinkhorn(*, generated: Any, reference: Any, epsilon: float | None = None, ma
     At this epsilon the bias is of order 1/n only for n far beyond what is practical, and the jackknife leaves two
     thirds of it in 8 dimensions at n = 100. So it is centred as that of ``w2`` is: each set is cut into halves, and
     debiased = S(X, Y) - (S(X, X') + S(Y, Y'))/2 over the halves. The interval runs from the lower to the higher of
-    the one-sided differences, widened by the jackknife's half-width of the plug-in; simulated on
-    Gaussians in 2 to 32 dimensions, shifted, wider and narrower, it covered the closed form in 97% to 100%.
+    the one-sided differences, widened by the jackknife's half-width of the plug-in.
     Potentials are found by over-relaxed Sinkhorn iterations on a kernel that absorbs them, epsilon held fixed; the 20
     replicates are re-weightings that iterate together. The value's error is at most 1e-6 of what
     the potentials have left to move. O(n m) operations an iteration, tens to thousands of iterations (more for a
     smaller epsilon and for outliers), on the features' device; 3 seconds for n = 2,000, d = 64 on one core.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians apart 1.051 (1.08); equal Gaussians 0.0072 (0).
+    - Coverage of 95% intervals: Gaussians apart 0.9583 (120 draws); equal Gaussians 0.9917 (120 draws); equal mixtures
+      0.9861 (72 draws).
+    - On mixture, n = 64: sinkhorn rises with mode drop (from .4), imbalance (from .8) and foreign (from .2); is blind
+      to noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
+    - On digits, n = 64: sinkhorn rises with mode drop (from .4), imbalance (from .8) and foreign (from .8); is blind to
+      noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
 
     References
     ----------

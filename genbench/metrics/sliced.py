@@ -56,6 +56,19 @@ def sliced_w2(*, generated: Any, reference: Any, rng: int, directions: int = DIR
     have d SW2^2 = |v|^2 + d (s - 1)^2. The standard error joins the group jackknife's with the
     deviation over directions. O(L (n + m) (d + G log n)) operations, memory in blocks.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians apart 0.5772 (0.5831); equal Gaussians, value 0.1681 (0).
+    - Coverage of 95% intervals: Gaussians apart 0.9444 (180 draws); equal Gaussians 1 (180 draws); equal mixtures
+      0.9306 (72 draws).
+    - On mixture, n = 400: sliced_w2 rises with mode drop (from .1), imbalance (from .8), shrink (from .8), collapse
+      (from .8), duplicates (from .8) and foreign (from .1); is blind to noise, blur, copies, near copies and label
+      noise up to .8.
+    - On digits, n = 225: sliced_w2 rises with mode drop (from .2), imbalance (from .8), noise (from .8), shrink (from
+      .8), collapse (from .8), duplicates (from .8) and foreign (from .4); is blind to blur, copies, near copies and
+      label noise up to .8.
+
     References
     ----------
     Rabin et al. 2011; Bonneel et al. 2015, eq. 9.
@@ -103,6 +116,19 @@ def mind(*, generated: Any, reference: Any, rng: int, directions: int = DIRECTIO
     quote the space. For unequal sizes, which the publication leaves open, the quantile functions of all samples are
     used; torch-fidelity drops samples of the larger set at random. Computed in float64 (torch-fidelity: float32) and
     with other random directions for the same seed.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians apart 4.025 (4.08); equal Gaussians 0.0246 (0).
+    - Coverage of 95% intervals: Gaussians apart 0.9444 (180 draws); equal Gaussians 1 (180 draws); equal mixtures
+      0.9306 (72 draws).
+    - On mixture, n = 400: mind rises with mode drop (from .1), imbalance (from .8), shrink (from .8), collapse (from
+      .8), duplicates (from .8) and foreign (from .1); is blind to noise, blur, copies, near copies and label noise up
+      to .8.
+    - On digits, n = 225: mind rises with mode drop (from .2), imbalance (from .8), noise (from .8), shrink (from .8),
+      collapse (from .8), duplicates (from .8) and foreign (from .4); is blind to blur, copies, near copies and label
+      noise up to .8.
 
     References
     ----------

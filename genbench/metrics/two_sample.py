@@ -57,6 +57,19 @@ def knn_two_sample(*, generated: Any, reference: Any, k: int = K) -> Estimate:
     random order that is blind to labels. It has no interval: its population value depends on n.
     O((n + m)^2 d) operations, which it shares with precision, recall and the divergences; memory in blocks of 64 MiB.
 
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: equal Gaussians, value less its null -0.0001 (0); equal mixtures,
+      value less its null -0.0059 (0).
+    - False alarms: equal Gaussians, p_value at most .05 in 0.0354 (480 draws).
+    - On mixture, n = 400: knn_two_sample rises with mode drop (from .1), imbalance (from .8), noise (from .8), blur
+      (from .4), shrink (from .2), collapse (from .1), duplicates (from .1) and foreign (from .05); is blind to copies,
+      near copies and label noise up to .8.
+    - On digits, n = 225: knn_two_sample rises with mode drop (from .4), noise (from .8), blur (from .8), shrink (from
+      .4), collapse (from .2), duplicates (from .4) and foreign (from .4); is blind to imbalance, copies, near copies
+      and label noise up to .8.
+
     References
     ----------
     Schilling 1986, JASA 81:799; Henze 1988, Annals of Statistics 16:772.
@@ -128,6 +141,19 @@ def c2st(*, generated: Any, reference: Any, rng: int) -> Estimate:
     independent trials, so that 2 n answers are counted as n. That is enough in every case (size at most .05 in 1 to 64
     dimensions); counted as 2 n, the size is .08. Wilson's interval is for the accuracy of such a fit at this n, not of
     the best classifier. O(n d) a step.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Mean over draws, and what is true or promised: Gaussians 1 apart 0.6912 (0.6915); equal Gaussians 0.5006 (0.5);
+      equal mixtures, value less its null -0.0013 (0).
+    - Coverage of 95% intervals: equal mixtures 0.9722 (72 draws, of the mean score at this n).
+    - False alarms: equal Gaussians, p_value at most .05 in 0.0056 (360 draws).
+    - On mixture, n = 400: c2st rises with mode drop (from .2), imbalance (from .8), collapse (from .4), duplicates
+      (from .8) and foreign (from .2); is blind to noise, blur, shrink, copies, near copies and label noise up to .8.
+    - On digits, n = 225: c2st rises with mode drop (from .4), imbalance (from .8), noise (from .4), blur (from .8),
+      shrink (from .4), collapse (from .4), duplicates (from .8) and foreign (from .4); is blind to copies, near copies
+      and label noise up to .8.
 
     References
     ----------

@@ -46,9 +46,20 @@ def vendi(*, generated: Any, reference: Any, n: int = 2000, bandwidth: float | N
     -----
     ``exp(-sum l log l)`` over the eigenvalues l of K/n, in float64. For a standard Gaussian in 16 dimensions and
     bandwidth 2 it is 196, 349, 573 and 936 at n = 250, 500, 1,000 and 2,000. The error comes from the samples'
-    influence, ``-sum_a n l_a u_ia^2 log l_a`` for eigenvectors u: .90 to .97 of the true deviation. Coverage of nominal
-    95% intervals over 200 simulated Gaussian sets, d = 2 to 16, n = 200 to 400: .910-.945. O(n^2 d + n^3) operations,
-    O(n^2) memory: 2,000 samples take some seconds and 100 MB.
+    influence, ``-sum_a n l_a u_ia^2 log l_a`` for eigenvectors u: .90 to .97 of the true deviation. O(n^2 d + n^3)
+    operations, O(n^2) memory: 2,000 samples take some seconds and 100 MB.
+
+    Audit
+    -----
+    What ``genbench audit`` found; results/audit says on what data, of how many samples.
+    - Coverage of 95% intervals: Gaussian 0.9056 (180 draws, of the mean score at this n); equal mixtures 0.9306 (72
+      draws, of the mean score at this n).
+    - On mixture, n = 400: vendi rises with noise (from .4); falls with mode drop (from .1), imbalance (from .8), blur
+      (from .1), shrink (from .05), collapse (from .4) and duplicates (from .4); moves both ways with foreign (from
+      .05); is blind to copies, near copies and label noise up to .8.
+    - On digits, n = 225: vendi falls with mode drop (from .1), imbalance (from .8), noise (from .2), blur (from .4),
+      shrink (from .1), collapse (from .4), duplicates (from .8) and foreign (from .2); is blind to copies, near copies
+      and label noise up to .8.
 
     References
     ----------
