@@ -131,7 +131,7 @@ NEIGHBOURHOODS: tuple[Case, ...] = (
         draws=60,
         promises=(
             Mean(
-                truth=0.75, of="value", low_bias=0.0, high_bias=0.25, part="bias", why="a perfect generator is below 1"
+                truth=1.0, of="value", low_bias=-0.25, high_bias=0.0, part="bias", why="a perfect generator is below 1"
             ),
             Covers(truth=None, at_least=0.92),
             Spread(low=0.95, high=1.8),

@@ -175,6 +175,8 @@ class Mean:
         high = None if math.isinf(self.high_bias) else self.truth + self.high_bias + slack
         side = "at least " if high is None else "at most " if low is None else ""
         expected = f"{side}{self.truth:.4g}"
+        if not side and self.low_bias < self.high_bias:
+            expected += f", bias {self.low_bias:.2g} to {self.high_bias:.2g}"
         return Verdict(found=float(numbers.mean()), low=low, high=high, expected=expected, note=self.why)
 
 

@@ -11,7 +11,7 @@ from genbench.cli.common import positive
 from genbench.errors import UsageError
 
 EPILOG = """\
-  genbench audit --quick                         all built-in metrics, in about two minutes on two cores
+  genbench audit --quick                         all built-in metrics, in two minutes on two cores
   genbench audit --out results/audit             the full audit, with its tables and its map
   genbench audit --metric fd --metric coverage   some of them
   genbench audit --metric my.metrics:sharpness   your own: all that can be asked of any metric
@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    audit.add_argument("--quick", action="store_true", help="fewer draws")
+    audit.add_argument("--quick", action="store_true", help="fewer draws, and one feature space")
     audit.add_argument(
         "--metric", action="append", metavar="NAME", help="only this one, or package.module:metric; may be repeated"
     )
