@@ -194,6 +194,12 @@ def reference_benchmark(
     return with_options(benchmark, data={}, extractors=options)
 
 
+def full_keys(keys: Sequence[str], benchmark: Benchmark, extractor: str | None) -> list[str]:
+    """Complete metrics' names as `full_key` does, by default with the extractor of a benchmark's primary metric."""
+    space = extractor or benchmark.primary.partition("@")[2].rpartition(".")[0]
+    return [full_key(key, space) for key in keys]
+
+
 def full_key(key: str, extractor: str) -> str:
     """Complete a metric's name with the space that it is read in: ``fd`` to ``fd@pca.pool``."""
     if "@" in key:

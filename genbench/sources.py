@@ -25,7 +25,7 @@ from genbench.references import (
     MOST,
     Samples,
     event_shape_of,
-    full_key,
+    full_keys,
     read_reference,
     read_statistics,
     reference_benchmark,
@@ -159,8 +159,7 @@ def _definition(
     data: Mapping[str, Any],
 ) -> Benchmark:
     definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
-    space = extractor or definition.primary.partition("@")[2].rpartition(".")[0]
-    definition = with_metrics(definition, [full_key(key, space) for key in metrics])
+    definition = with_metrics(definition, full_keys(metrics, definition, extractor))
     return with_options(definition, data=data, extractors=extractors)
 
 

@@ -5,20 +5,17 @@ It is `Events` in the form of Lightning's own callbacks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from genbench.callbacks.evaluator import Evaluator
-from genbench.callbacks.generators import Sample, generator_of
-from genbench.exports.trainings import values_of
+from genbench.callbacks.framework import ModelEvents
 from genbench.files.extras import import_extra
-from genbench.records import Run
 
 
-class Events:
+class Events(ModelEvents):
     """Scores a LightningModule along its training.
 
     Scores go to the trainer's loggers as ``genbench/test/fd/...``, and to ``callback_metrics``, for a
@@ -39,22 +36,12 @@ class Events:
     In a distributed training the first process scores, and the others wait for it at their next exchange.
     """
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        *,
-        sample: Sample | None = None,
-        ema: Callable[[nn.Module], Mapping[str, Tensor] | nn.Module] | None = None,
-    ) -> None:
-        self.evaluator = evaluator
-        self._sample, self._ema = sample, ema
-
     def on_train_batch_end(self, trainer: Any, pl_module: nn.Module, *_: Any) -> None:
         """Score where the turn has come."""
-        run = self._evaluated(trainer, pl_module, final=False)
-        if run is not None:
+        scores = self._evaluated(trainer, pl_module, final=False)
+        if scores is not None:
             log_dict: Any = pl_module.log_dict
-            log_dict(_named(run), logger=False, rank_zero_only=True)
+            log_dict(scores, logger=False, rank_zero_only=True)
 
     def on_train_end(self, trainer: Any, pl_module: nn.Module) -> None:
         """Score the end with every metric."""
@@ -68,20 +55,12 @@ class Events:
         """Take a history up."""
         self.evaluator.load_state_dict(state_dict)
 
-    def _evaluated(self, trainer: Any, module: nn.Module, *, final: bool) -> Run | None:
-        if not trainer.is_global_zero:
-            return None
-        ema = None if self._ema is None else self._ema(module)
-        generator = generator_of(module, self._sample)
-        run = self.evaluator(trainer.global_step, generator, final=final, modules=[module], ema=ema)
-        if run is not None:
+    def _evaluated(self, trainer: Any, module: nn.Module, *, final: bool) -> dict[str, float] | None:
+        scores = self.scored(trainer.global_step, module, final=final) if trainer.is_global_zero else None
+        if scores is not None:
             for logger in trainer.loggers:
-                logger.log_metrics(_named(run), step=trainer.global_step)
-        return run
-
-
-def _named(run: Run) -> dict[str, float]:
-    return {f"genbench/{name}": value for name, value in values_of(run).items()}
+                logger.log_metrics(scores, step=trainer.global_step)
+        return scores
 
 
 @cache

@@ -14,7 +14,7 @@ from genbench.evaluate import Evaluator
 from genbench.references import (
     MOST,
     event_shape_of,
-    full_key,
+    full_keys,
     read_reference,
     reference_benchmark,
     reference_dataset,
@@ -42,8 +42,7 @@ def on_benchmark(
 ) -> Prepared:
     """Take a benchmark with further metrics: along the training, those and the benchmark's curve are scored."""
     definition = load_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
-    space = extractor or definition.primary.partition("@")[2].rpartition(".")[0]
-    keys = [full_key(key, space) for key in metrics]
+    keys = full_keys(metrics, definition, extractor)
     definition = with_options(with_metrics(definition, keys), data={}, extractors=extractors)
     along = {*definition.curve, definition.primary, *keys}
     return Prepared(Evaluator(definition, **machine), tuple(s.key for s in definition.metrics if s.key in along))

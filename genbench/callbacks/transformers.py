@@ -5,19 +5,16 @@ It is `Events` in the form of transformers's own callbacks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from genbench.callbacks.evaluator import Evaluator
-from genbench.callbacks.generators import Sample, generator_of
-from genbench.exports.trainings import values_of
+from genbench.callbacks.framework import ModelEvents
 from genbench.files.extras import import_extra
 
 
-class Events:
+class Events(ModelEvents):
     """Scores the model of a Hugging Face Trainer along its training.
 
     Scores stand in the trainer's ``state.log_history`` as ``genbench/test/fd/...``, and so in its checkpoints.
@@ -37,16 +34,6 @@ class Events:
     In a distributed training the first process scores, and the others wait for it at their next exchange.
     """
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        *,
-        sample: Sample | None = None,
-        ema: Callable[[nn.Module], Mapping[str, Tensor] | nn.Module] | None = None,
-    ) -> None:
-        self.evaluator = evaluator
-        self._sample, self._ema = sample, ema
-
     def on_step_end(self, args: Any, state: Any, control: Any, *, model: nn.Module, **_: Any) -> None:
         """Score where the turn has come."""
         self._evaluate(state, model, final=False)
@@ -56,14 +43,9 @@ class Events:
         self._evaluate(state, model, final=True)
 
     def _evaluate(self, state: Any, model: nn.Module, *, final: bool) -> None:
-        if not state.is_world_process_zero:
-            return
-        ema = None if self._ema is None else self._ema(model)
-        generator = generator_of(model, self._sample)
-        run = self.evaluator(state.global_step, generator, final=final, modules=[model], ema=ema)
-        if run is not None:
-            named = {f"genbench/{name}": value for name, value in values_of(run).items()}
-            state.log_history.append({**named, "step": state.global_step})
+        scores = self.scored(state.global_step, model, final=final) if state.is_world_process_zero else None
+        if scores is not None:
+            state.log_history.append({**scores, "step": state.global_step})
 
 
 @cache
