@@ -6,9 +6,15 @@ The public names are imported when they are first used, so that ``import genbenc
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from genbench._version import __version__ as __version__
+
+# Threads of scipy's BLAS and of torch take turns in a metric. By default each spins for milliseconds after its part and
+# keeps a processor from the other: two threads were slower than one. Read when the libraries are loaded.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from genbench.benchmarks import load_benchmark as load_benchmark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,15 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str]) -> None:
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, genbench; genbench.load_benchmark('digits'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_threads_of_other_libraries_are_told_not_to_spin_unless_someone_has_said_how():
+    code = "import genbench, os; print(os.environ['OPENBLAS_THREAD_TIMEOUT'], os.environ['GOMP_SPINCOUNT'])"
+    names = ("OPENBLAS_THREAD_TIMEOUT", "GOMP_SPINCOUNT")
+    bare = {name: value for name, value in os.environ.items() if name not in names}
+    for said, expected in [({}, "4 1000"), ({"GOMP_SPINCOUNT": "7"}, "4 7")]:
+        done = subprocess.run([sys.executable, "-c", code], env=bare | said, capture_output=True, text=True, timeout=60)
+        assert done.stdout.strip() == expected
 
 
 def test_list_names_everything_that_is_registered(capsys: pytest.CaptureFixture[str]) -> None:

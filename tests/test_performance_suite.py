@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from genbench.registry import METRICS
 from tests.performance import growth, measure, output
 from tests.performance.__main__ import main
 from tests.performance.case import Case, Contender, Work
+from tests.performance.declared import declared
 from tests.performance.suite import CASES
 
 SMALL = 1e-9
@@ -106,6 +108,30 @@ def test_growth_stops_before_what_takes_too_long_and_knows_its_exponent(monkeypa
     points = growth._along("any", [(1_000, 1), (3_000, 1), (10_000, 1), (30_000, 1)], longest=50.0)
     assert [p["n"] for p in points] == [1_000, 3_000]
     assert growth.exponent(points, "n") == pytest.approx(2.0)
+
+
+def test_every_metric_states_its_cost() -> None:
+    unstated = [name for name in METRICS.entries() if math.isnan(sum(declared(name)[:2]))]
+    assert not unstated
+
+
+@pytest.mark.parametrize(
+    ("name", "cost"), [("fd", (1, 3)), ("fid", (1, 3)), ("kid", (2, 1)), ("kl_knn", (2, 3)), ("w2", (2.5, 1))]
+)
+def test_costs_are_read_as_they_are_written(name: str, cost: tuple[float, float]) -> None:
+    assert declared(name)[:2] == cost
+
+
+def test_what_grows_faster_than_its_docstring_says_is_named() -> None:
+    def points(by: str, power: float) -> list[dict[str, float]]:
+        return [{by: size, "seconds": (size / 1e3) ** power, "mib": 1.0} for size in (1_000, 3_000)]
+
+    found = {
+        "sliced_w2": {"n": points("n", 1.2), "d": points("d", 1.5)},
+        "kd": {"n": points("n", 2), "d": points("d", 1)},
+    }
+    assert growth.faster_than_declared(found) == ["sliced_w2 with d"]
+    assert "grows: sliced_w2 with d." in growth.growth_to_markdown(found)
 
 
 def test_command_writes_its_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

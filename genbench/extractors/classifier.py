@@ -169,7 +169,8 @@ def pack_classifier(report: Mapping[str, Any], arrays: Mapping[str, NDArray[np.f
     """Return the bytes of a file: an uncompressed npz of the arrays, and the report as JSON in ``__report__``."""
     text = json.dumps({"format": FORMAT, **report}, sort_keys=True).encode()
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, __report__=np.frombuffer(text, dtype=np.uint8), **arrays)
+    members: dict[str, Any] = {"__report__": np.frombuffer(text, dtype=np.uint8), **arrays}
+    np.savez(buffer, **members)
     return buffer.getvalue()
 
 

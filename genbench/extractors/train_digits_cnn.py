@@ -11,6 +11,7 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     weights = train(images, labels, seed=0)
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{name: tensor.numpy() for name, tensor in weights.items()})
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in weights.items()}
+    np.savez(buffer, **arrays)
     write_atomic(options.out, buffer.getvalue())
     sys.stdout.write(
         f"{options.out}: accuracy {accuracy(weights, images, labels):.4f} on the images it was trained on\n"

@@ -77,7 +77,7 @@ def js_classifier(*, generated: Any, reference: Any, rng: int, dims: int = 5) ->
     jackknife replicate, in the same folds: with them held fixed the interval would cover .80 at equal sets (d = 1), as
     the error of fitting is as large as that of judging. Where d > dims, compare with the null: a
     flat spectrum lets the reference's own noise choose its components (`whiten`), which at 512 equal variances and
-    n = 10,000 gives a perfect generator .045 nats and no interval tells. O(G (n + m) r^4)
+    n = 10,000 gives a perfect generator .045 nats and no interval tells. O(G (n + m) r^4 + (n + m) d^2 + d^3)
     operations for G = 20 replicates and r components.
 
     Audit

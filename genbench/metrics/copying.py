@@ -19,7 +19,7 @@ from genbench.metrics.memorization import nearest_real
 from genbench.metrics.metric import Metric
 from genbench.metrics.pools import apart, distances_to, real_sets, subsample
 from genbench.records import Estimate
-from genbench.stats.permutation import LEVEL, exceedance_p_value, labelled_sum
+from genbench.stats.permutation import LEVEL, effective_labels, exceedance_p_value
 from genbench.stats.seeds import share_interval
 
 SMALLEST = 0.02
@@ -172,7 +172,7 @@ def nn_distance_ratio(*, generated: Any, train: Any, test: Any, rng: int) -> Est
             "check what the generator was trained on."
         )
     hits = np.bincount(nearest_real(generated, equal)[1], minlength=2 * n_real)
-    trials = max(1.0, min(float(n), labelled_sum(hits, np.arange(2 * n_real) < n_real).effective_n))
+    trials = max(1.0, min(float(n), effective_labels(hits, n_real)))
     reach = float(ndtri(0.5 + LEVEL / 2)) * 0.5 / math.sqrt(trials)
     first, last = math.floor(n * (0.5 - reach)) - 1, math.ceil(n * (0.5 + reach))
     value = math.exp((middle[0] + middle[1]) / 2)

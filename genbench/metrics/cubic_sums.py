@@ -7,11 +7,13 @@ in t adds up to products of a row with a few sums of rows, in float64. Only ``t^
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from genbench.metrics.distances import torch_threads
 from genbench.metrics.sweep import Screen
 
 VAST = 2**33
@@ -20,13 +22,16 @@ VAST = 2**33
 TILE = 1024, 256
 """Rows and columns of which kernel values are made at a time: they stay in the cache."""
 
+DOUBLED = 256
+"""Rows that are taken to float64 at a time, and multiplied from the cache."""
+
 
 class CubicSums:
     """Sums the cubic kernel ``(x.y / d + 1)^3`` over the groups of either side; a `genbench.metrics.sweep.Reader`.
 
     Parameters
     ----------
-    points, others : (n, d), (m, d) float64 tensors
+    points, others : (n, d), (m, d) float64 or float32 tensors
         The same tensor within one set.
     members : tuple of (n, G), (m, G) float64 tensors
         One where a sample belongs to the group, else zero.
@@ -49,16 +54,21 @@ class CubicSums:
 
     def __init__(self, points: Tensor, others: Tensor, members: tuple[Tensor, Tensor]) -> None:
         self._sets, self._members, self._within = (points, others), members, points is others
-        self._centre, self._d = others.mean(dim=0), points.shape[1]
-        theirs = self._products(1, self._centre[None]).squeeze(1) / self._d
-        ours = theirs if self._within else self._products(0, self._centre[None]).squeeze(1) / self._d
-        self._shifts = ours + (1 + self._centre @ self._centre / self._d), theirs
+        self._d = points.shape[1]
         self._sums = torch.zeros_like(members[0]), torch.zeros_like(members[1])
         self._scaled: _Scaled | None = None
 
+    def _begin(self, screen: Screen, block: Tensor) -> _Scaled:
+        """Take what kernel values are made of beside products, of which the first block has come."""
+        self._centre = screen.centre
+        theirs = self._products(1, self._centre[None]).squeeze(1) / self._d
+        ours = theirs if self._within else self._products(0, self._centre[None]).squeeze(1) / self._d
+        self._shifts = ours + (1 + self._centre @ self._centre / self._d), theirs
+        return _scaled(screen.scale**2 / self._d, self._shifts, self._members, block)
+
     def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
         """Take in the products of some rows with all others, or within one set with all from the first of them on."""
-        self._scaled = self._scaled or _scaled(screen.scale**2 / self._d, self._shifts, self._members, block)
+        self._scaled = self._scaled or self._begin(screen, block)
         m = len(self._sets[1])
         first = m - block.shape[1]
         if not self._within:
@@ -73,16 +83,19 @@ class CubicSums:
         """Sum over the products of some rows with some columns, into ``backward`` also the other way round."""
         assert self._scaled is not None
         unit, ours, theirs, own, other, _ = self._scaled
-        for r in _steps(rows, TILE[0]):
-            for c in _steps(columns, TILE[1]):
-                t = block[r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start]
-                values = torch.add(theirs[c], t, alpha=unit).add_(ours[r, None]).mul_(t).mul_(t)
-                if backward is None:
-                    if -len(values) < r.start - c.start < values.shape[1]:
+        with torch_threads(1):  # for products this small, threads that wait for each other take longer than the work
+            for r in _steps(rows, TILE[0]):
+                lines = block[r.start - rows.start : r.stop - rows.start]
+                for c in _steps(columns, TILE[1]):
+                    t = lines[:, c.start - columns.start : c.stop - columns.start]
+                    values = torch.add(theirs[c], t, alpha=unit).add_(ours[r, None]).mul_(t).mul_(t)
+                    # Numpy's products with so few columns take two thirds of the time of torch's.
+                    table = values.numpy()
+                    if backward is not None:
+                        backward[c] += torch.from_numpy(table.T @ own[r])
+                    elif -len(values) < r.start - c.start < values.shape[1]:
                         values.diagonal(r.start - c.start).zero_()
-                else:
-                    backward[c] += values.T @ own[r]
-                self._sums[0][r] += values @ other[c]
+                    self._sums[0][r] += torch.from_numpy(table @ other[c])
 
     def result(self, screen: Screen) -> tuple[Tensor, Tensor]:
         """Return the points' sums over the others' groups, (n, G), and the others' over the points', (m, G)."""
@@ -95,13 +108,17 @@ class CubicSums:
         own, shifts, members = self._shifts[side][:, None], self._shifts[across], self._members[across]
         powers = torch.stack([shifts**power for power in range(4)], dim=1)
         weights = (powers[:, :3, None] * members[:, None, :]).flatten(1)
-        weighted = weights.T @ self._sets[across] - torch.outer(weights.sum(dim=0), self._centre)
+        weighted = -torch.outer(weights.sum(dim=0), self._centre)
+        for part, rows in self._doubled(across):
+            weighted.addmm_(weights[part].T, rows)
         zeroth, once, twice = self._products(side, weighted).view(-1, 3, members.shape[1]).unbind(1)
         constant = powers.T @ members
         total = ((constant[0] * own + 3 * constant[1]) * own + 3 * constant[2]) * own + constant[3]
         total += 3 / self._d * ((zeroth * own + 2 * once) * own + twice)
         if self._within:
-            squares = torch.linalg.vector_norm(self._sets[side], dim=1).square_()
+            squares = torch.empty_like(shifts)
+            for part, rows in self._doubled(side):
+                torch.linalg.vecdot(rows, rows, out=squares[part])
             squares -= 2 * self._d * shifts + self._centre @ self._centre
             itself = own.squeeze(1) + shifts
             total -= members * (itself.square() * (itself + 3 / self._d * squares))[:, None]
@@ -109,7 +126,17 @@ class CubicSums:
 
     def _products(self, side: int, vectors: Tensor) -> Tensor:
         """Inner products of a side's centred rows with vectors (k, d): (n, k); the centre is taken off afterwards."""
-        return self._sets[side] @ vectors.T - vectors @ self._centre
+        found = vectors.new_empty((len(self._sets[side]), len(vectors)))
+        for part, rows in self._doubled(side):
+            torch.mm(rows, vectors.T, out=found[part])
+        return found.sub_(vectors @ self._centre)
+
+    def _doubled(self, side: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield a side's rows in float64, some at a time, and which they are; good until the next are asked for."""
+        values = self._sets[side]
+        room = torch.empty((min(DOUBLED, len(values)), self._d), dtype=torch.float64)
+        for part in _steps(slice(0, len(values)), DOUBLED):
+            yield part, room[: part.stop - part.start].copy_(values[part])
 
 
 class _Scaled(NamedTuple):
@@ -118,8 +145,8 @@ class _Scaled(NamedTuple):
     unit: float
     ours: Tensor
     theirs: Tensor
-    own_members: Tensor
-    other_members: Tensor
+    own_members: NDArray[Any]
+    other_members: NDArray[Any]
     factor: float
     """What turns sums of ``P^2 (unit P + 3 p)`` over products P into those of ``t^2 (t + 3 p)``."""
 
@@ -128,9 +155,8 @@ def _scaled(unit: float, shifts: tuple[Tensor, Tensor], members: tuple[Tensor, T
     """Scale what is added to products whose unit is ``unit`` of t."""
     size = max(unit, 3 * sum(float(each.abs().max()) for each in shifts))
     ours, theirs = (3 / size * each for each in shifts)
-    return _Scaled(
-        unit / size, ours.to(like), theirs.to(like), members[0].to(like), members[1].to(like), size * unit**2
-    )
+    own, other = (each.to(like).numpy() for each in members)
+    return _Scaled(unit / size, ours.to(like), theirs.to(like), own, other, size * unit**2)
 
 
 def _steps(whole: slice, size: int) -> Iterator[slice]:

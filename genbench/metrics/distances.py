@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -78,21 +80,29 @@ def _pools() -> ThreadpoolController:
 
 
 @contextmanager
-def torch_threads() -> Iterator[None]:
-    """Let the BLAS of numpy and scipy use as many threads as torch does."""
-    with _pools().limit(limits=torch.get_num_threads(), user_api="blas"):
+def torch_threads(most: int | None = None) -> Iterator[None]:
+    """Let the BLAS of numpy and scipy use as many threads as torch does, or ``most``, if that is less."""
+    threads = torch.get_num_threads()
+    with _pools().limit(limits=threads if most is None else min(threads, most), user_api="blas"):
         yield
 
 
 def inner_products(a: Tensor, b: Tensor) -> Tensor:
     """Inner products of every row of a (n, d) with every row of b (m, d), float64: a new (n, m) tensor.
 
-    On the CPU by numpy's BLAS, which on some processors is a fifth faster than torch's.
+    On the CPU by scipy's BLAS, which on some processors is a fifth faster than torch's.
     """
     if a.device.type != "cpu" or len(a) * b.numel() < 2**24:
         return a @ b.T
+    (own, own_turned), (other, other_turned) = _by_columns(a), _by_columns(b)
     with torch_threads():
-        return torch.from_numpy(np.matmul(a.numpy(), b.numpy().T))
+        return torch.from_numpy(blas.dgemm(1.0, other, own, trans_a=other_turned, trans_b=not own_turned).T)
+
+
+def _by_columns(table: Tensor) -> tuple[NDArray[np.float64], bool]:
+    """Return a table or its transpose, whichever lies column by column as BLAS has it, and whether it is that."""
+    values = table.numpy()
+    return (values, False) if values.flags.f_contiguous else (values.T, True)
 
 
 def check_widths(metric: str, generated: Wide, reference: Wide) -> None:

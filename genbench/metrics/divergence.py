@@ -64,7 +64,8 @@ def kl_knn(
     ``(d/n) sum log(nu_i / rho_i) + log(m/(n - 1)) + mean(psi(k_rho) - psi(k_nu))`` with rho_i to the own and nu_i to
     the other set. A distance of zero is replaced by the first positive one, and its k by that one's. The bias is
     below 0.02 nats for d <= 2 and 0.1 for d = 5 (n = 2,000), more if supports differ. The standard error is the group
-    jackknife's with the components held fixed. O((n + m)^2 r) operations for r components, memory in blocks.
+    jackknife's with the components held fixed. O((n + m)^2 r + (n + m) d^2 + d^3) operations for r components, memory
+    in blocks.
 
     Audit
     -----

@@ -54,7 +54,8 @@ def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) ->
     -----
     Kozachenko-Leonenko: ``psi(n) - psi(k) + log c_r + r mean log rho_k`` with c_r the volume of the unit ball. Equal
     samples would make it minus infinity: they are counted, then each is used once. The standard error is the group
-    jackknife's with the components held fixed. O(n^2 r) operations for r components, memory in blocks.
+    jackknife's with the components held fixed. O(n^2 r + (n + m) d^2 + d^3) operations for r components, memory in
+    blocks.
 
     Audit
     -----
@@ -120,8 +121,8 @@ def entropy_gap_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5
     are picked, by a fixed seed and whatever their order. An affine map of both sets changes nothing but rounding as
     long as all directions are kept. Jackknife error with the components held fixed. Where d > dims, compare with the
     null: a flat spectrum lets the reference's own noise choose its components (`whiten`), which at 512 equal variances
-    and n = 10,000 gives a perfect generator -1.0 nats and no interval tells. O((n^2 + m^2) r) operations for r
-    components, memory in blocks.
+    and n = 10,000 gives a perfect generator -1.0 nats and no interval tells. O((n^2 + m^2) r + (n + m) d^2 + d^3)
+    operations for r components, memory in blocks.
 
     Audit
     -----
@@ -185,6 +186,10 @@ def entropy_class(*, generated: Any) -> Estimate:
     ------
     SampleError
         With fewer than 2 classes.
+
+    Notes
+    -----
+    O(n K) operations.
 
     Audit
     -----

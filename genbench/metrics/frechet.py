@@ -171,7 +171,7 @@ def _expand(
     if axes is None or generated.d < EXPANDED:
         return None
     ours, theirs = (features_to_gaussian(x, groups) for x in (generated, reference))
-    return expand(generated.values, reference.values, ours, theirs, axes, groups)
+    return expand(generated.given, reference.given, ours, theirs, axes, groups)
 
 
 def _replicates(

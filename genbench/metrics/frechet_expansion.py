@@ -22,7 +22,7 @@ from torch import Tensor
 
 from genbench.metrics.gaussian_fit import Gaussian
 from genbench.metrics.moments import ROWS
-from genbench.metrics.symmetric import Axes, add_gram, paired_axes
+from genbench.metrics.symmetric import Axes, add_gram, paired_axes, turn
 from genbench.stats.jackknife import group_labels, standard_error
 
 NOISE = 0.05
@@ -105,7 +105,7 @@ def expand(
 
     Parameters
     ----------
-    generated, reference : (n, d), (m, d) float64 tensors
+    generated, reference : (n, d), (m, d) float64 or float32 tensors
     ours, theirs : Gaussian
         Their fits.
     axes : callable
@@ -156,7 +156,10 @@ def _sides(
     roots = scales.sqrt().float()
     first, second = paired_axes(theirs.factor, vectors / (roots * unit), vectors * roots)
     labels = [torch.from_numpy(group_labels(len(x), groups)).to(x.device) for x in (generated, reference)]
-    return _Side(generated, ours, first, -1, labels[0]), _Side(reference, theirs, second, 1, labels[1])
+    return (
+        _Side(generated, ours, first.contiguous(), -1, labels[0]),
+        _Side(reference, theirs, second.contiguous(), 1, labels[1]),
+    )
 
 
 def _remove(side: _Side, group: int, scales: Tensor, unit: float, half: Tensor) -> _Removal:
@@ -171,13 +174,13 @@ def _remove(side: _Side, group: int, scales: Tensor, unit: float, half: Tensor) 
     lengths, scale = 0.0, side.sign / (kept - 1)
     for index in torch.split(mine, ROWS):
         rows = side.values[index] - side.fit.mean
-        turned = rows.float() @ side.axes
+        turned = turn(rows.float(), side.axes)
         add_gram(half, turned, scale)
         total += rows.sum(dim=0)
         lengths += float(rows.square().sum())
         variances += turned.square().sum(dim=0, dtype=torch.float64)
     last = (total / kept**0.5)[None]
-    turned = last.float() @ side.axes
+    turned = turn(last.float(), side.axes)
     add_gram(half, turned, scale)
     level = len(mine) / (kept - 1)
     left = lengths + float(last.square().sum()) - unit * float(variances.sum() + turned.square().sum())

@@ -119,7 +119,7 @@ def mmd_rbf(*, generated: Any, reference: Any, bandwidth: float | None = None) -
     -----
     As in `kd`, with invariance to translation and rotation and, at the median bandwidth, to scale. The error holds
     the bandwidth fixed. ``null`` is 0: exactly at a given bandwidth, and to order 1/n^2 at the median one. The median
-    is taken over the pairs of at most 2,000 samples, the same ones for every generated set.
+    is taken over the pairs of at most 2,000 samples, the same ones for every generated set. The cost is that of `kd`.
 
     Audit
     -----

@@ -79,11 +79,11 @@ class Gaussian:
 def sides(screen: SquaredDistances) -> tuple[Side, Side]:
     """Return what kernels need of a pair of sets beside their products."""
     centre = screen.centre
-    shifts = screen.others @ centre
+    shifts = screen.others.to(centre.dtype) @ centre
     columns = Side(screen.other_squares, shifts)
     if screen.points is screen.others:
         return Side(screen.point_squares, shifts - centre @ centre), columns
-    return Side(screen.point_squares, screen.points @ centre - centre @ centre), columns
+    return Side(screen.point_squares, screen.points.to(centre.dtype) @ centre - centre @ centre), columns
 
 
 class KernelSums(NamedTuple):
@@ -128,6 +128,7 @@ class RowSums:
     """The wish for every sample's sums of a kernel over the groups of a jackknife, a `genbench.metrics.sweep.Want`."""
 
     mirrors: ClassVar[bool] = True
+    takes_single: ClassVar[bool] = True
     kernel: Kernel
     groups: int
 
@@ -228,9 +229,9 @@ def sum_groups(generated: Features, reference: Features) -> int:
 
 
 def members_of_groups(values: Tensor, groups: int) -> Tensor:
-    """Return (n, G): one where the sample belongs to the group. A product with it adds in a fixed order everywhere."""
+    """Return (n, G) float64: one where a sample is of the group. A product with it adds in a fixed order everywhere."""
     labels = torch.from_numpy(group_labels(len(values), groups))
-    return one_hot(labels, groups).to(values.device, values.dtype)
+    return one_hot(labels, groups).to(values.device, torch.float64)
 
 
 def squared_mmd(within_a: Tensor, within_b: Tensor, across: Tensor, n: Tensor | int, m: Tensor | int) -> Tensor:

@@ -68,8 +68,9 @@ def label_test(*, generated: Any, train: Any, test: Any, tail: float = TAIL) -> 
     .79 and 1.00, and 5% with more than .99 where there are 1,000 of each set. It takes the split as
     random: near-duplicates across it (frames of one video) cost power, a split by date or source breaks it. Copies
     that the feature space does not bring close, as shifted ones in pixels, stay unseen. Repeated rows in samples of a
-    discrete distribution call for equal sizes of both real sets. O(n (m + l) d) operations, memory in blocks of 64
-    MiB.
+    discrete distribution call for equal sizes of both real sets. O(n (m + l) d) operations, and up to 2e8 for the
+    p-value, which are half a second: the more, the more real rows are nearest to several samples. Memory in blocks of
+    64 MiB.
 
     Audit
     -----

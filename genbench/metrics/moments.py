@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,8 +121,9 @@ class FeatureMoments(GroupedMoments):
 
     def __init__(self, features: Features, groups: int) -> None:
         super().__init__(features.n, features.d, groups)
-        self._values = features.values
-        self._first_mean = self._values[:FOLD].mean(dim=0)
+        # Float32 rows are taken to float64 where they are summed: a copy of them all takes longer, and more memory.
+        self._values = features.given
+        self._first_mean = _mean(self._values[:FOLD])
         self._sums: list[tuple[Tensor, Tensor]] = []
 
     def _centre(self) -> Tensor:
@@ -138,7 +140,7 @@ class FeatureMoments(GroupedMoments):
         total, products = (part.zero_() for part in self._sums[0])
         for fold in self._folds():
             mine = torch.nonzero(self._labels[fold] == group).squeeze(1).to(self._values.device)
-            _add_rows(self._values[fold][mine].sub_(self._first_mean), total, products)
+            _add_rows(self._values[fold][mine].double().sub_(self._first_mean), total, products)
         return total, products
 
     def _whole(self) -> tuple[Tensor, Tensor]:
@@ -187,7 +189,7 @@ class MomentSums(GroupedMoments):
     def _fold(self) -> None:
         rows = torch.cat(self._held)
         if not self._sums:
-            self._first_mean = rows.mean(dim=0)
+            self._first_mean = _mean(rows)
             self._sums = _zeros(rows, self._parts)
         _add_fold(rows, self._labels[self._seen : self._seen + len(rows)], self._first_mean, self._sums)
         self._seen += len(rows)
@@ -205,7 +207,13 @@ class MomentSums(GroupedMoments):
 def _zeros(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
     """Sums of nothing, for rows of the width of ``like``."""
     d = like.shape[1]
-    return [(like.new_zeros(d), like.new_zeros((d, d))) for _ in range(parts)]
+    zeros = partial(like.new_zeros, dtype=torch.float64)
+    return [(zeros(d), zeros((d, d))) for _ in range(parts)]
+
+
+def _mean(rows: Tensor) -> Tensor:
+    """Return the mean of rows (k, d), (d,) float64; of float32 ones that of the float64 ones that they are."""
+    return torch.stack([block.double().sum(dim=0) for block in torch.split(rows, ROWS)]).sum(dim=0) / len(rows)
 
 
 def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
@@ -217,7 +225,7 @@ def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Ten
     order = torch.argsort(labels, stable=True).to(rows.device)
     counts = torch.bincount(labels, minlength=len(sums)).tolist()
     for mine, parts in zip(torch.split(order, counts), sums, strict=True):
-        _add_rows(rows[mine].sub_(centre), *parts)
+        _add_rows(rows[mine].double().sub_(centre), *parts)
 
 
 def _add_rows(rows: Tensor, total: Tensor, products: Tensor) -> None:

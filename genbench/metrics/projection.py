@@ -10,6 +10,9 @@ from genbench.metrics.distances import check_widths, inner_products
 from genbench.metrics.features import Features
 from genbench.metrics.repeats import first_equal
 
+CENTRED = 512
+"""So many rows are centred and moved at a time."""
+
 
 def whiten(metric: str, generated: Features, reference: Features, dims: int) -> tuple[Features, Features]:
     """Move both sets to the leading principal components of the reference, each with unit variance there.
@@ -53,14 +56,14 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
 
     def move_reference() -> Features:
         first = first_equal(reference)
-        moved = (reference.values - mean) @ components
+        moved = _moved(reference, mean, components)
         repeated = torch.nonzero(first < torch.arange(reference.n, device=first.device)).squeeze(1)
         moved[repeated] = moved[first[repeated]]
         return Features(moved)
 
     def move_generated() -> Features:
         first = first_equal(reference, generated)[reference.n :]
-        moved = (generated.values - mean) @ components
+        moved = _moved(generated, mean, components)
         copies = torch.nonzero(first < reference.n).squeeze(1)
         moved[copies] = moved_reference.values[first[copies]]
         own = first - reference.n
@@ -72,12 +75,20 @@ def whiten(metric: str, generated: Features, reference: Features, dims: int) -> 
     return generated.remember(("whitened", reference, dims), move_generated), moved_reference
 
 
+def _moved(features: Features, mean: Tensor, components: Tensor) -> Tensor:
+    """Return the rows' coordinates, (n, r) float64; some rows are centred at a time, which then are in the cache."""
+    moved = components.new_empty((features.n, components.shape[1]))
+    for rows, found in zip(torch.split(features.given, CENTRED), torch.split(moved, CENTRED), strict=True):
+        found.copy_(inner_products(rows - mean, components.T))
+    return moved
+
+
 def _components(metric: str, reference: Features, dims: int) -> tuple[Tensor, Tensor]:
     """Return the mean (d,) and the whitening map (d, r) of the reference."""
     if reference.n < 2:
         raise SampleError(f"{metric}: at least 2 reference samples expected to find directions, got {reference.n}.")
-    mean = reference.values.mean(dim=0)
-    centred = reference.values - mean
+    mean = reference.given.mean(dim=0, dtype=torch.float64)
+    centred = reference.given - mean
     variances, axes = torch.linalg.eigh(inner_products(centred.T, centred.T) / (reference.n - 1))
     floor = reference.d * torch.finfo(torch.float64).eps * variances[-1]
     kept = torch.nonzero(variances > floor).squeeze(1).flip(0)[:dims]

@@ -33,7 +33,7 @@ def first_equal(*sets: Features) -> Tensor:
     Rows are sorted by a number of 64 bits each, and only those that share it are compared: O(n d) operations for
     distinct rows, and a sort of the rows that are repeated.
     """
-    keys = torch.cat([features.remember("row keys", partial(row_keys, features.values)) for features in sets])
+    keys = torch.cat([features.remember("row keys", partial(row_keys, features.given)) for features in sets])
     first = torch.arange(len(keys), device=keys.device)
     ascending, order = keys.sort()
     shared = torch.nn.functional.pad(ascending[1:] == ascending[:-1], (1, 1))
@@ -47,7 +47,7 @@ def first_equal(*sets: Features) -> Tensor:
 
 
 def row_keys(values: Tensor) -> Tensor:
-    """Return a number for every row (n, d) of float64, equal for equal rows in whatever table: (n,) int64.
+    """Return a number for every row (n, d), taken as float64, equal for equal rows in whatever table: (n,) int64.
 
     Notes
     -----
@@ -61,6 +61,6 @@ def row_keys(values: Tensor) -> Tensor:
     keys = torch.empty(len(values), dtype=torch.int64, device=values.device)
     step = max(1, AT_ONCE // d)
     for start in range(0, len(values), step):
-        bits = (values[start : start + step] + 0.0).view(torch.int64)  # -0.0 becomes 0.0
+        bits = (values[start : start + step].double() + 0.0).view(torch.int64)  # -0.0 becomes 0.0
         keys[start : start + step] = bits.bitwise_xor_(bits >> 32).mul_(factors).sum(dim=1)
     return keys

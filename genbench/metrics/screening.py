@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import blas
 from torch import Tensor
 
 from genbench.metrics.distances import torch_threads
+from genbench.metrics.single_products import add_own_products, add_products, mirror_upper
 
 CHUNK = 256
 """So many products are summed in single precision before the sum goes into memory; the bound grows with it."""
@@ -61,16 +62,7 @@ class SingleSquares:
             least, largest = torch.minimum(least, low), torch.maximum(largest, high)
         most = max(float((self.centre - least).max()), float((largest - self.centre).max()))
         self.scale = 2.0 ** float(np.ceil(np.log2(most))) if most > 0 else 1.0
-        self._others, self._other_squares = self._rounded(others)
-        # Points of another set are rounded here for their norms, and again block by block, which costs less than a
-        # hundredth of the products: a copy of them all is not held.
-        self._point_squares = (
-            self._other_squares
-            if points is others
-            else np.concatenate([self._rounded(points[part])[1] for part in _parts(points)])
-        )
-        self.point_norms = torch.from_numpy(self._point_squares).sqrt()
-        self.other_norms = torch.from_numpy(self._other_squares).sqrt()
+        self._others = self._rounded(others)
         terms = (CHUNK + len(self._others)) * 2.0**-24
         self.slack = 0.51 * terms / (1 - terms) + 6 * 2.0**-24 + (points.shape[1] + 8) * 2.0**-51
         self.floor = points.shape[1] * 2.0**-120
@@ -81,12 +73,17 @@ class SingleSquares:
         In units of ``scale`` squared, as the squares are.
         """
         within = self.points is self.others
-        ours = [chunk[rows] for chunk in self._others] if within else self._rounded(self.points[rows])[0]
+        ours = [chunk[rows] for chunk in self._others] if within else self._rounded(self.points[rows])
         products = np.empty((len(ours[0]), len(self.others) - first), np.float32)
+        # Where a set's rows meet themselves half of the products are the other half.
+        own = len(products) if within and first == rows.start else 0
         with torch_threads():
-            for number, (own, theirs) in enumerate(zip(ours, self._others, strict=True)):
-                # Fortran's order is that of the transpose: nothing is copied.
-                blas.sgemm(1.0, theirs[first:].T, own.T, float(number > 0), products.T, trans_a=True, overwrite_c=True)
+            for number, (mine, theirs) in enumerate(zip(ours, self._others, strict=True)):
+                add_products(products[:, own:], mine, theirs[first + own :], empty=number == 0)
+                if own:
+                    add_own_products(products[:, :own], mine, empty=number == 0)
+        if own:
+            mirror_upper(products[:, :own])
         return torch.from_numpy(products)
 
     def squares(self, products: Tensor, rows: slice, first: int = 0) -> Tensor:
@@ -99,17 +96,48 @@ class SingleSquares:
         """Return the squares of some points to the others from ``first`` on: (rows, m - first) float32 tensor."""
         return self.squares(self.products(rows, first), rows, first)
 
-    def _rounded(self, values: Tensor) -> tuple[Chunks, NDArray[np.float64]]:
-        """Centre and scale rows, and round them to single precision, in chunks of columns; and their squared norms."""
+    @cached_property
+    def _other_squares(self) -> NDArray[np.float64]:
+        """Squared norms of the others, for which not everybody asks."""
+        return _squared_norms(self._others)
+
+    @cached_property
+    def _point_squares(self) -> NDArray[np.float64]:
+        """Squared norms of the points. Of another set they are rounded once more here, as no copy of them is held.
+
+        That costs less than a hundredth of the products.
+        """
+        if self.points is self.others:
+            return self._other_squares
+        return np.concatenate([_squared_norms(self._rounded(self.points[part])) for part in _parts(self.points)])
+
+    @property
+    def point_norms(self) -> Tensor:
+        """Distances of the points to the others' mean, (n,) float64, in units of ``scale``."""
+        return torch.from_numpy(self._point_squares).sqrt()
+
+    @property
+    def other_norms(self) -> Tensor:
+        """Distances of the others to their mean, (m,) float64, in units of ``scale``."""
+        return torch.from_numpy(self._other_squares).sqrt()
+
+    def _rounded(self, values: Tensor) -> Chunks:
+        """Centre and scale rows, and round them to single precision, in chunks of columns."""
         starts = range(0, values.shape[1], CHUNK)
         chunks = [np.empty((len(values), min(CHUNK, values.shape[1] - s)), np.float32) for s in starts]
-        squares = np.empty(len(values))
         for part in _parts(values):
             scaled = ((values[part] - self.centre).mul_(1 / self.scale)).float().numpy()
-            squares[part] = np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)
             for chunk, start in zip(chunks, starts, strict=True):
                 chunk[part] = scaled[:, start : start + CHUNK]
-        return chunks, squares
+        return chunks
+
+
+def _squared_norms(chunks: Chunks) -> NDArray[np.float64]:
+    """Return the rows' squared norms, (n,), of the numbers in single precision, summed in double."""
+    squares: NDArray[np.float64] = np.sum(
+        [np.einsum("ij,ij->i", chunk, chunk, dtype=np.float64) for chunk in chunks], axis=0
+    )
+    return squares
 
 
 def _columns(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -61,8 +61,8 @@ def sinkhorn(*, generated: Any, reference: Any, epsilon: float | None = None, ma
     the one-sided differences, widened by the jackknife's half-width of the plug-in.
     Potentials are found by over-relaxed Sinkhorn iterations on a kernel that absorbs them, epsilon held fixed; the 20
     replicates are re-weightings that iterate together. The value's error is at most 1e-6 of what
-    the potentials have left to move. O(n m) operations an iteration, tens to thousands of iterations (more for a
-    smaller epsilon and for outliers), on the features' device; 3 seconds for n = 2,000, d = 64 on one core.
+    the potentials have left to move. O(n m (d + T)) operations for T iterations, tens to thousands of them (more for
+    a smaller epsilon and for outliers), on the features' device; 3 seconds for n = 2,000, d = 64 on one core.
 
     Audit
     -----

@@ -111,11 +111,11 @@ def mind(*, generated: Any, reference: Any, rng: int, directions: int = DIRECTIO
 
     Notes
     -----
-    3 d times the square of `sliced_w2`, of which uncertainty and cost are the same: for Gaussians a vector v apart and
-    s times as wide, 3 |v|^2 + 3 d (s - 1)^2. It is the published score only on Inception-v3's pool features; elsewhere
-    quote the space. For unequal sizes, which the publication leaves open, the quantile functions of all samples are
-    used; torch-fidelity drops samples of the larger set at random. Computed in float64 (torch-fidelity: float32) and
-    with other random directions for the same seed.
+    3 d times the square of `sliced_w2`; uncertainty and cost are those of `sliced_w2`. For Gaussians a vector v apart
+    and s times as wide it is 3 |v|^2 + 3 d (s - 1)^2. It is the published score only on Inception-v3's pool features;
+    elsewhere quote the space. For unequal sizes, which the publication leaves open, the quantile functions of all
+    samples are used; torch-fidelity drops samples of the larger set at random. Computed in float64 (torch-fidelity:
+    float32) and with other random directions for the same seed.
 
     Audit
     -----

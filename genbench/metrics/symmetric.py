@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import blas, lapack, svdvals
+from scipy.linalg import blas, eigh_tridiagonal, lapack, svdvals
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -76,6 +76,18 @@ def add_gram(half: Tensor, rows: Tensor, scale: float = 1.0) -> None:
         with _threads():
             # Transposed, both are in the order of columns that BLAS works on in place, and upper becomes lower.
             add(scale, rows.numpy().T, beta=1.0, c=half.numpy().T, lower=1, overwrite_c=1)
+
+
+def turn(rows: Tensor, axes: Tensor) -> Tensor:
+    """Return a product of float32 matrices (k, d) and (d, r), by the BLAS that `add_gram` uses.
+
+    Threads of two libraries that follow each other closely wait for each other's processors.
+    """
+    if rows.device.type != "cpu":
+        return rows @ axes
+    with _threads():
+        # Fortran's order is that of the transpose: nothing is copied.
+        return torch.from_numpy(blas.sgemm(1.0, axes.numpy().T, rows.numpy().T).T)
 
 
 def mirror(half: Tensor) -> Tensor:
@@ -203,7 +215,7 @@ def _reduced_axes(
     """
     d = len(diagonal)
     with _threads():
-        values, vectors, _ = lapack.dstevd(diagonal, beside)
+        values, vectors = eigh_tridiagonal(diagonal, beside, check_finite=False, lapack_driver="stemr")
         turned = vectors.astype(np.float32)
         # The reflectors lie below the subdiagonal and spare the first row: to LAPACK, those of a QR factorization.
         below = np.tril(reflectors[1:, :-1], -1).astype(np.float32)

@@ -94,8 +94,8 @@ def wasserstein(
     two one-sided differences, W(X, Y) - W(X, X') and W(X, Y) - W(Y, Y'), bracket the truth where the spreads differ;
     the interval runs from the lower to the higher one, widened by the jackknife's half-width of the plug-in.
     That jackknife was measured to give 1.0 to 2.1 times the debiased value's deviation over fresh samples.
-    About O(n^2.5) operations in practice, O(n m) memory. The auction takes some n^2 (d + 100) to begin with and O(n)
-    memory in d <= 4. Its value is within 1e-12 of the optimum by proof. The solver runs on the CPU.
+    About O(n^2.5 + n^2 d) operations in practice, O(n m) memory. The auction takes some n^2 (d + 100) to begin with and
+    O(n) memory in d <= 4. Its value is within 1e-12 of the optimum by proof. The solver runs on the CPU.
 
     Audit
     -----

@@ -74,15 +74,13 @@ def labelled_sum(values: Integers, labels: NDArray[np.bool_]) -> LabelledSum:
     n, n_first = len(values), int(labels.sum())
     total, observed = int(values.sum()), int(values[labels].sum())
     mean = total * n_first / n
-    squares = float((values.astype(np.float64) ** 2).sum()) - total**2 / n
-    variance = n_first * (1 - n_first / n) * max(squares, 0.0) / max(n - 1, 1)
+    variance = _variance(values, n_first)
     if variance <= 0:
         return LabelledSum(
             observed=observed, mean=mean, variance=0.0, z=0.0, p_value=1.0, exact=True, effective_n=math.inf
         )
     z = (observed - mean) / math.sqrt(variance)
     tail = subset_sum_tail(values, n_first, observed)
-    share = n_first / n
     return LabelledSum(
         observed=observed,
         mean=mean,
@@ -90,8 +88,33 @@ def labelled_sum(values: Integers, labels: NDArray[np.bool_]) -> LabelledSum:
         z=z,
         p_value=float(ndtr(-z)) if tail is None else tail,
         exact=tail is not None,
-        effective_n=share * (1 - share) * total**2 / variance,
+        effective_n=effective_labels(values, n_first),
     )
+
+
+def effective_labels(values: Integers, n_first: int) -> float:
+    """Number of independent labels that `labelled_sum` tells of: its ``effective_n``, without the p-value's cost.
+
+    Parameters
+    ----------
+    values : (n,) int64 array
+        Not negative.
+    n_first : int
+        How many rows have the label.
+
+    Returns
+    -------
+    float
+    """
+    share, variance = n_first / len(values), _variance(values, n_first)
+    return share * (1 - share) * int(values.sum()) ** 2 / variance if variance > 0 else math.inf
+
+
+def _variance(values: Integers, n_first: int) -> float:
+    """Variance of the sum of ``n_first`` values drawn without replacement."""
+    n = len(values)
+    squares = float((values.astype(np.float64) ** 2).sum()) - int(values.sum()) ** 2 / n
+    return n_first * (1 - n_first / n) * max(squares, 0.0) / max(n - 1, 1)
 
 
 def subset_sum_tail(values: Integers, draws: int, threshold: int) -> float | None:
@@ -135,8 +158,9 @@ def subset_sum_tail(values: Integers, draws: int, threshold: int) -> float | Non
     needed = np.maximum(-(-(threshold - np.arange(table.shape[1])) // unit), 0)
     tail = 0.0
     for k in np.flatnonzero(table.sum(axis=1) > 0):
-        at_least = stats.hypergeom.sf(np.arange(-1, units), n - len(others), units, draws - k)
-        at_least = np.append(at_least, 0.0)
+        # Summed from the far end on, where the terms are smallest: scipy's own tail is summed anew for every number.
+        exactly = stats.hypergeom.pmf(np.arange(units + 1), n - len(others), units, draws - k)
+        at_least = np.append(exactly[::-1].cumsum()[::-1], 0.0)
         tail += float(table[k] @ at_least[np.minimum(needed, units + 1)])
     return min(tail, 1.0)
 

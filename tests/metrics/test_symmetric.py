@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from genbench.metrics.symmetric import add_gram, cholesky, mirror, nuclear_norm, root_trace, triangle_product
+from genbench.metrics.symmetric import (
+    add_gram,
+    cholesky,
+    mirror,
+    nuclear_norm,
+    root_trace,
+    triangle_product,
+    turn,
+)
 
 
 def normal(n, d, seed=0):
@@ -52,6 +60,15 @@ def test_triangle_product_is_that_of_whole_matrices(d, columns):
     start = other.clone()
     assert torch.allclose(triangle_product(lower, other), lower.T @ other, rtol=0, atol=1e-14)
     assert torch.equal(other, start)
+
+
+@pytest.mark.parametrize(("k", "d", "r"), [(7, 5, 3), (1, 4, 4), (6, 1, 2)])
+def test_turned_rows_are_a_product_whichever_way_the_axes_lie(k, d, r):
+    """In float32, of at most 5 terms: 1e-5 is 80 units of rounding of a number near 1."""
+    rows, axes = normal(k, d).float(), normal(r, d, 1).float().T
+    expected = rows.double() @ axes.double()
+    for each in (axes, axes.contiguous()):
+        torch.testing.assert_close(turn(rows, each).double(), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (0, 4), (30, 30)])
