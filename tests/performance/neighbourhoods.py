@@ -31,7 +31,7 @@ def _torch_fidelity(inputs: Inputs) -> Numbers:
     return {name: found[name] for name in ("precision", "recall")}
 
 
-def _prdc(inputs: Inputs) -> Numbers:
+def prdc(inputs: Inputs) -> Numbers:
     from prdc import compute_prdc
 
     found = compute_prdc(inputs["reference"].numpy(), inputs["generated"].numpy(), nearest_k=K)
@@ -110,7 +110,7 @@ def _prdc_case(n: int, d: int) -> Case:
                 module="torch_fidelity",
                 does="two of them",
             ),
-            Contender("prdc", _prdc, package="prdc", module="prdc", does="all four at k = 5"),
+            Contender("prdc", prdc, package="prdc", module="prdc", does="all four at k = 5"),
         ),
         work=lambda sizes: Work(float64=4 * sizes["n"] ** 2 * sizes["d"]),
         limit="distances within both sets and between them, each once, as a float64 product",
