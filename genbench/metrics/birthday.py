@@ -62,7 +62,7 @@ def birthday_support(*, generated: Any, reference: Any, smallest: float = SMALLE
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: a thousand points 1003 (1000).
+    - Mean over draws, and what is true or promised: a thousand points 1003 (1000, bias -20 to 20).
     - Coverage of 95% intervals: a thousand points 0.9667 (180 draws); equal mixtures 0.9444 (72 draws, of the mean
       score at this n).
     - On mixture, n = 400: birthday_support falls with mode drop (from .8), blur (from .1), shrink (from .05), collapse

@@ -61,9 +61,9 @@ def kl_class(*, generated: Any, reference: Any) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: classes with unlike shares 0.3185 (0.325); classes with equal
-      shares -0.0009 (0); classes with equal shares, value less its null -0.0003 (0); equal mixtures, value less its
-      null 0.0013 (0).
+    - Mean over draws, and what is true or promised: classes with unlike shares 0.3185 (0.325, bias -0.01 to 0.01);
+      classes with equal shares -0.0009 (0, bias -0.003 to 0.003); classes with equal shares, value less its null
+      -0.0003 (0); equal mixtures, value less its null 0.0013 (0).
     - Coverage of 95% intervals: classes with unlike shares 0.9437 (480 draws); classes with equal shares 0.9812 (480
       draws); equal mixtures 0.9722 (72 draws).
     - On mixture, n = 400: kl_class rises with mode drop (from .1), imbalance (from .8), duplicates (from .8) and
@@ -135,9 +135,9 @@ def kl_class_reverse(*, generated: Any, reference: Any) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: classes with unlike shares 0.3193 (0.325); classes with equal
-      shares -0.0007 (0); classes with equal shares, value less its null -0.0007 (0); equal mixtures, value less its
-      null -0.0022 (0).
+    - Mean over draws, and what is true or promised: classes with unlike shares 0.3193 (0.325, bias -0.01 to 0.01);
+      classes with equal shares -0.0007 (0, bias -0.003 to 0.003); classes with equal shares, value less its null
+      -0.0007 (0); equal mixtures, value less its null -0.0022 (0).
     - Coverage of 95% intervals: classes with unlike shares 0.9354 (480 draws); classes with equal shares 0.9792 (480
       draws); equal mixtures 0.9722 (72 draws).
     - On mixture, n = 400: kl_class_reverse rises with mode drop (from .1), imbalance (from .8), duplicates (from .8)
@@ -205,9 +205,9 @@ def js_class(*, generated: Any, reference: Any) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: classes with unlike shares 0.0757 (0.07699); classes with equal
-      shares -0.0001 (0); classes with equal shares, value less its null -0.0001 (0); equal mixtures, value less its
-      null -0.0001 (0).
+    - Mean over draws, and what is true or promised: classes with unlike shares 0.0757 (0.07699, bias -0.01 to 0.01);
+      classes with equal shares -0.0001 (0, bias -0.003 to 0.003); classes with equal shares, value less its null
+      -0.0001 (0); equal mixtures, value less its null -0.0001 (0).
     - Coverage of 95% intervals: classes with unlike shares 0.9521 (480 draws); classes with equal shares 0.9812 (480
       draws); equal mixtures 0.9722 (72 draws).
     - On mixture, n = 400: js_class rises with mode drop (from .1), imbalance (from .8), duplicates (from .8) and

@@ -84,7 +84,8 @@ def js_classifier(*, generated: Any, reference: Any, rng: int, dims: int = 5) ->
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
     - Mean over draws, and what is true or promised: Gaussians 1 apart on a line, value 0.1084 (at most 0.1114);
-      Gaussians 1 apart on a line 0.1117 (0.1114); equal Gaussians on a line, value -0.0048 (0).
+      Gaussians 1 apart on a line 0.1117 (0.1114, bias -0.03 to 0.03); equal Gaussians on a line, value -0.0048 (0, bias
+      -0.1 to 0).
     - Coverage of 95% intervals: Gaussians 1 apart on a line 0.9167 (96 draws); equal Gaussians on a line 0.9896 (96
       draws); equal mixtures 0.9722 (72 draws).
     - On mixture, n = 400: js_classifier rises with mode drop (from .1), imbalance (from .8) and foreign (from .1);
@@ -129,7 +130,7 @@ def kl_dv(*, generated: Any, reference: Any, rng: int, dims: int = 5) -> Estimat
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
     - Mean over draws, and what is true or promised: Gaussians 1 apart on a line, value 0.4637 (at most 0.5); Gaussians
-      1 apart on a line 0.5007 (0.5); equal Gaussians on a line, value -0.0208 (0).
+      1 apart on a line 0.5007 (0.5, bias -0.03 to 0.03); equal Gaussians on a line, value -0.0208 (0, bias -0.1 to 0).
     - Coverage of 95% intervals: Gaussians 1 apart on a line 0.9167 (96 draws); equal Gaussians on a line 0.9792 (96
       draws); equal mixtures 0.9583 (72 draws).
     - On mixture, n = 400: kl_dv rises with mode drop (from .2), imbalance (from .8) and foreign (from .1); falls with
@@ -169,7 +170,7 @@ def kl_nwj(*, generated: Any, reference: Any, rng: int, dims: int = 5) -> Estima
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
     - Mean over draws, and what is true or promised: Gaussians 1 apart on a line, value 0.4588 (at most 0.5); Gaussians
-      1 apart on a line 0.5144 (0.5); equal Gaussians on a line, value -0.0216 (0).
+      1 apart on a line 0.5144 (0.5, bias -0.03 to 0.03); equal Gaussians on a line, value -0.0216 (0, bias -0.1 to 0).
     - Coverage of 95% intervals: Gaussians 1 apart on a line 0.9167 (96 draws); equal Gaussians on a line 0.9792 (96
       draws); equal mixtures 0.9583 (72 draws).
     - On mixture, n = 400: kl_nwj rises with mode drop (from .2), imbalance (from .8) and foreign (from .1); falls with

@@ -150,8 +150,8 @@ def c_t(*, generated: Any, train: Any, test: Any, rng: int, cells: int | None = 
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: a perfect generator -0.071 (0); equal mixtures, value less its null
-      0.0892 (0).
+    - Mean over draws, and what is true or promised: a perfect generator -0.071 (0, bias -0.1 to 0.1); equal mixtures,
+      value less its null 0.0892 (0).
     - False alarms: a perfect generator, p_value at most .05 in 0.0667 (360 draws).
     - On mixture, n = 400: c_t rises with noise (from .4) and foreign (from .2); falls with blur (from .05), shrink
       (from .05), copies (from .1) and near copies (from .1); is blind to mode drop, imbalance, collapse, duplicates and

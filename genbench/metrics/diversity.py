@@ -106,8 +106,8 @@ def rke(*, generated: Any, reference: Any, bandwidth: float | None = None) -> Es
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussian of 0.6 times the width 0.5916 (0.5904); equal Gaussians
-      0.9986 (1).
+    - Mean over draws, and what is true or promised: Gaussian of 0.6 times the width 0.5916 (0.5904, bias -0.003 to
+      0.003); equal Gaussians 0.9986 (1, bias -0.005 to 0.005).
     - Coverage of 95% intervals: Gaussian of 0.6 times the width 0.9375 (480 draws); equal Gaussians 0.9458 (480 draws);
       equal mixtures 0.9861 (72 draws).
     - On mixture, n = 400: rke rises with noise (from .8); falls with mode drop (from .2), imbalance (from .8), blur

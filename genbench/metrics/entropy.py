@@ -60,7 +60,8 @@ def entropy_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5) ->
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussian of half the reference's width 1.415 (1.452).
+    - Mean over draws, and what is true or promised: Gaussian of half the reference's width 1.415 (1.452, bias -0.06 to
+      0.06).
     - Coverage of 95% intervals: Gaussian of half the reference's width 0.9611 (180 draws, of the mean score at this n);
       equal mixtures 0.9444 (72 draws, of the mean score at this n).
     - On mixture, n = 400: entropy_knn rises with noise (from .4), collapse (from .8) and duplicates (from .8); falls
@@ -127,8 +128,8 @@ def entropy_gap_knn(*, generated: Any, reference: Any, k: int = 5, dims: int = 5
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians, the first narrower -0.7036 (-0.7133); equal Gaussians
-      -0.0007 (0).
+    - Mean over draws, and what is true or promised: Gaussians, the first narrower -0.7036 (-0.7133, bias -0.03 to
+      0.03); equal Gaussians -0.0007 (0, bias -0.02 to 0.02).
     - Coverage of 95% intervals: Gaussians, the first narrower 0.9611 (180 draws); equal Gaussians 0.9611 (180 draws);
       equal mixtures 0.9583 (72 draws, of the mean score at this n).
     - On mixture, n = 400: entropy_gap_knn rises with noise (from .4); falls with mode drop (from .2), shrink (from .05)
@@ -194,8 +195,8 @@ def entropy_class(*, generated: Any) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: ten even classes 2.306 (2.303); ten even classes, value 2.281
-      (2.28); ten uneven classes 2.226 (2.226).
+    - Mean over draws, and what is true or promised: ten even classes 2.306 (2.303, bias -0.004 to 0.004); ten even
+      classes, value 2.281 (2.28, bias -0.003 to 0.003); ten uneven classes 2.226 (2.226, bias -0.004 to 0.004).
     - Coverage of 95% intervals: ten uneven classes 0.9896 (480 draws); equal mixtures 1 (72 draws, of the mean score at
       this n).
     - On mixture, n = 400: entropy_class falls with mode drop (from .1), imbalance (from .4), duplicates (from .8) and

@@ -76,8 +76,8 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians apart 1.362 (1.36); equal Gaussians 0.0008 (0); equal
-      Gaussians, value 0.0907 (0.09).
+    - Mean over draws, and what is true or promised: Gaussians apart 1.362 (1.36); equal Gaussians 0.0008 (0, bias
+      -0.002 to 0.002); equal Gaussians, value 0.0907 (0.09, bias -0.0045 to 0.0045).
     - Coverage of 95% intervals: Gaussians apart 0.9354 (480 draws); equal Gaussians 0.9875 (480 draws); equal mixtures
       0.9167 (72 draws).
     - On mixture, n = 400: fd rises with mode drop (from .1), imbalance (from .8), blur (from .8), shrink (from .8),

@@ -127,7 +127,8 @@ def kl_log_prob(*, generated: Any, log_prob: LogProb, k: int = 5) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussian beside the truth 0.6268 (0.5863); the truth 0.0392 (0).
+    - Mean over draws, and what is true or promised: Gaussian beside the truth 0.6268 (0.5863, bias -0.06 to 0.06); the
+      truth 0.0392 (0, bias -0.06 to 0.06).
     - Coverage of 95% intervals: Gaussian beside the truth 0.95 (180 draws); equal mixtures 1 (72 draws, of the mean
       score at this n).
 

@@ -67,7 +67,8 @@ def sinkhorn(*, generated: Any, reference: Any, epsilon: float | None = None, ma
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians apart 1.051 (1.08); equal Gaussians 0.0072 (0).
+    - Mean over draws, and what is true or promised: Gaussians apart 1.051 (1.08, bias -0.05 to 0.05); equal Gaussians
+      0.0072 (0, bias -0.05 to 0.05).
     - Coverage of 95% intervals: Gaussians apart 0.9583 (120 draws); equal Gaussians 0.9917 (120 draws); equal mixtures
       0.9861 (72 draws).
     - On mixture, n = 64: sinkhorn rises with mode drop (from .4), imbalance (from .8) and foreign (from .2); is blind

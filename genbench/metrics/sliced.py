@@ -59,7 +59,8 @@ def sliced_w2(*, generated: Any, reference: Any, rng: int, directions: int = DIR
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians apart 0.5772 (0.5831); equal Gaussians, value 0.1681 (0).
+    - Mean over draws, and what is true or promised: Gaussians apart 0.5772 (0.5831, bias -0.0058 to 0.0058); equal
+      Gaussians, value 0.1681 (0, bias 0 to 0.3).
     - Coverage of 95% intervals: Gaussians apart 0.9444 (180 draws); equal Gaussians 1 (180 draws); equal mixtures
       0.9306 (72 draws).
     - On mixture, n = 400: sliced_w2 rises with mode drop (from .1), imbalance (from .8), shrink (from .8), collapse
@@ -120,7 +121,8 @@ def mind(*, generated: Any, reference: Any, rng: int, directions: int = DIRECTIO
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians apart 4.025 (4.08); equal Gaussians 0.0246 (0).
+    - Mean over draws, and what is true or promised: Gaussians apart 4.025 (4.08, bias -0.041 to 0.041); equal Gaussians
+      0.0246 (0, bias -0.01 to 0.01).
     - Coverage of 95% intervals: Gaussians apart 0.9444 (180 draws); equal Gaussians 1 (180 draws); equal mixtures
       0.9306 (72 draws).
     - On mixture, n = 400: mind rises with mode drop (from .1), imbalance (from .8), shrink (from .8), collapse (from

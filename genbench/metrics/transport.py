@@ -100,8 +100,9 @@ def wasserstein(
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - w1: Mean over draws, and what is true or promised: Gaussians on a line 0.9819 (1.008); equal Gaussians in 4
-      dimensions, value 0.998 (at least 0.5); Gaussians apart in 8 dimensions 1.944 (2).
+    - w1: Mean over draws, and what is true or promised: Gaussians on a line 0.9819 (1.008, bias -0.03 to 0.03); equal
+      Gaussians in 4 dimensions, value 0.998 (at least 0.5); Gaussians apart in 8 dimensions 1.944 (2, bias -0.1 to
+      0.1).
     - w1: Coverage of 95% intervals: Gaussians on a line 0.95 (240 draws); equal Gaussians in 4 dimensions 0.9958 (240
       draws); Gaussians apart in 8 dimensions 0.95 (180 draws); equal mixtures 0.9722 (72 draws).
     - w1: On mixture, n = 400: w1 rises with mode drop (from .1), imbalance (from .8), noise (from .8), collapse (from
@@ -110,8 +111,8 @@ def wasserstein(
     - w1: On digits, n = 225: w1 rises with mode drop (from .2), imbalance (from .8), noise (from .8), shrink (from .8),
       collapse (from .8), duplicates (from .8) and foreign (from .4); is blind to blur, copies, near copies and label
       noise up to .8.
-    - w2: Mean over draws, and what is true or promised: Gaussians on a line 1.085 (1.118); equal Gaussians in 4
-      dimensions, value 1.09 (at least 0.5); Gaussians apart in 8 dimensions 2.004 (2).
+    - w2: Mean over draws, and what is true or promised: Gaussians on a line 1.085 (1.118, bias -0.03 to 0.03); equal
+      Gaussians in 4 dimensions, value 1.09 (at least 0.5); Gaussians apart in 8 dimensions 2.004 (2, bias -0.1 to 0.1).
     - w2: Coverage of 95% intervals: Gaussians on a line 0.9583 (240 draws); equal Gaussians in 4 dimensions 1 (240
       draws); Gaussians apart in 8 dimensions 0.9611 (180 draws); equal mixtures 0.9861 (72 draws).
     - w2: On mixture, n = 400: w2 rises with mode drop (from .2), imbalance (from .8), duplicates (from .8) and foreign

@@ -145,8 +145,8 @@ def c2st(*, generated: Any, reference: Any, rng: int) -> Estimate:
     Audit
     -----
     What ``genbench audit`` found; results/audit says on what data, of how many samples.
-    - Mean over draws, and what is true or promised: Gaussians 1 apart 0.6912 (0.6915); equal Gaussians 0.5006 (0.5);
-      equal mixtures, value less its null -0.0013 (0).
+    - Mean over draws, and what is true or promised: Gaussians 1 apart 0.6912 (0.6915, bias -0.03 to 0); equal Gaussians
+      0.5006 (0.5, bias -0.02 to 0); equal mixtures, value less its null -0.0013 (0).
     - Coverage of 95% intervals: equal mixtures 0.9722 (72 draws, of the mean score at this n).
     - False alarms: equal Gaussians, p_value at most .05 in 0.0056 (360 draws).
     - On mixture, n = 400: c2st rises with mode drop (from .2), imbalance (from .8), collapse (from .4), duplicates
