@@ -9,6 +9,7 @@ from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths, inner_products
 from genbench.metrics.features import Features
 from genbench.metrics.repeats import first_equal
+from genbench.metrics.symmetric import add_gram, mirror
 
 CENTRED = 512
 """So many rows are centred and moved at a time."""
@@ -89,7 +90,9 @@ def _components(metric: str, reference: Features, dims: int) -> tuple[Tensor, Te
         raise SampleError(f"{metric}: at least 2 reference samples expected to find directions, got {reference.n}.")
     mean = reference.given.mean(dim=0, dtype=torch.float64)
     centred = reference.given - mean
-    variances, axes = torch.linalg.eigh(inner_products(centred.T, centred.T) / (reference.n - 1))
+    products = centred.new_zeros((reference.d, reference.d))
+    add_gram(products, centred)
+    variances, axes = torch.linalg.eigh(mirror(products) / (reference.n - 1))
     floor = reference.d * torch.finfo(torch.float64).eps * variances[-1]
     kept = torch.nonzero(variances > floor).squeeze(1).flip(0)[:dims]
     if len(kept) == 0:
