@@ -213,7 +213,9 @@ def _zeros(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
 
 def _mean(rows: Tensor) -> Tensor:
     """Return the mean of rows (k, d), (d,) float64; of float32 ones that of the float64 ones that they are."""
-    return torch.stack([block.double().sum(dim=0) for block in torch.split(rows, ROWS)]).sum(dim=0) / len(rows)
+    return torch.stack([block.sum(dim=0, dtype=torch.float64) for block in torch.split(rows, ROWS)]).sum(dim=0) / len(
+        rows
+    )
 
 
 def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
