@@ -25,7 +25,10 @@ FOLD = 8192
 """Rows that are summed up at a time. Part of the definition of the sums: their last bits depend on it."""
 
 ROWS = 1024
-"""Rows that are centred at a time where there are no groups: few enough that memory is used again, not asked for."""
+"""Rows that are centred at a time where there are no groups: few enough that memory is used again, not asked for.
+
+So many are also averaged for what all rows are centred on: part of the definition of the sums, as `FOLD` is.
+"""
 
 KEPT_BYTES = 2**28
 """Up to which size a set's sums by group are remembered, and not made anew: 20 groups of 1,295 dimensions."""
@@ -70,7 +73,7 @@ class GroupedMoments(ABC):
 
     @abstractmethod
     def _centre(self) -> Tensor:
-        """Return what the sums are about, (d,): the mean of the first fold, so that an offset costs no digits."""
+        """Return what the sums are about, (d,): a mean of the first rows, so that an offset costs no digits."""
 
     @abstractmethod
     def _part(self, group: int) -> tuple[Tensor, Tensor]:
@@ -123,7 +126,7 @@ class FeatureMoments(GroupedMoments):
         super().__init__(features.n, features.d, groups)
         # Float32 rows are taken to float64 where they are summed: a copy of them all takes longer, and more memory.
         self._values = features.given
-        self._first_mean = _mean(self._values[:FOLD])
+        self._first_mean = _mean(self._values)
         self._sums: list[tuple[Tensor, Tensor]] = []
 
     def _centre(self) -> Tensor:
@@ -212,10 +215,9 @@ def _zeros(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def _mean(rows: Tensor) -> Tensor:
-    """Return the mean of rows (k, d), (d,) float64; of float32 ones that of the float64 ones that they are."""
-    return torch.stack([block.sum(dim=0, dtype=torch.float64) for block in torch.split(rows, ROWS)]).sum(dim=0) / len(
-        rows
-    )
+    """Return the mean (d,) float64 of the first rows: near enough to that of all for an offset to cost no digits."""
+    first = rows[:ROWS]
+    return first.sum(dim=0, dtype=torch.float64) / len(first)
 
 
 def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
