@@ -178,9 +178,13 @@ def draw_growth(found: dict[str, Any], path: Path) -> None:
             axis.plot(sizes, [max(p["seconds"], 1e-4) for p in done], ".-", color=colour, label=f"s over {by}")
             mib = [max(p["mib"] or 0.0, 0.1) / 1024 for p in done]
             axis.plot(sizes, mib, ":", color=colour, label=f"GiB over {by}")
-        axis.set(xscale="log", yscale="log", title=name)
+        axis.set(xscale="log", yscale="log", title=name, xticks=[10, 100, 1_000, 10_000])
+        # Whole decades, each with its label, also around a single point.
+        low, high = (math.log10(end) for end in axis.get_ylim())
+        axis.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
+        axis.minorticks_off()
         axis.title.set_fontsize(8)
-        axis.tick_params(labelsize=6)
+        axis.tick_params(labelsize=6, labelbottom=True)
     axes.flat[0].legend(fontsize=5)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
