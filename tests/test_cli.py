@@ -66,11 +66,11 @@ def test_importing_the_package_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_threads_of_other_libraries_are_told_not_to_spin_unless_someone_has_said_how():
-    code = "import genbench, os; print(os.environ['OPENBLAS_THREAD_TIMEOUT'], os.environ['GOMP_SPINCOUNT'])"
-    names = ("OPENBLAS_THREAD_TIMEOUT", "GOMP_SPINCOUNT")
+def test_other_libraries_are_told_not_to_spin_and_to_use_large_pages_unless_someone_has_said_how():
+    names = ("OPENBLAS_THREAD_TIMEOUT", "GOMP_SPINCOUNT", "THP_MEM_ALLOC_ENABLE")
+    code = f"import genbench, os; print(*[os.environ[name] for name in {names}])"
     bare = {name: value for name, value in os.environ.items() if name not in names}
-    for said, expected in [({}, "4 1000"), ({"GOMP_SPINCOUNT": "7"}, "4 7")]:
+    for said, expected in [({}, "4 1000 1"), ({"GOMP_SPINCOUNT": "7", "THP_MEM_ALLOC_ENABLE": "0"}, "4 7 0")]:
         done = subprocess.run([sys.executable, "-c", code], env=bare | said, capture_output=True, text=True, timeout=60)
         assert done.stdout.strip() == expected
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +46,11 @@ def cross_fitted_log_odds(inputs: Floats, fold: NDArray[np.int64], counts: NDArr
         label = np.repeat([1, 0], [len(rows) for rows in members])
         # Newton's method ends at the same optimum whatever the rounding; lbfgs stops somewhere near it.
         model = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200)
-        model.fit((chosen - mean) / scale, label, sample_weight=weight)
+        with warnings.catch_warnings():
+            # Of sets that are alike the start is the optimum, to rounding: then no step leads on, and lbfgs, which
+            # takes over, sees so.
+            warnings.filterwarnings("ignore", "Line search of Newton solver")
+            model.fit((chosen - mean) / scale, label, sample_weight=weight)
         held_out = fold == judged
         odds[held_out] = model.decision_function((inputs[held_out] - mean) / scale)
     return odds

@@ -11,14 +11,15 @@ from scipy.special import ndtri
 
 from genbench.errors import DeclarationError, SampleError
 from genbench.metrics.distances import check_widths
+from genbench.metrics.feature_moments import FeatureMoments, feature_moments
 from genbench.metrics.features import Features
-from genbench.metrics.frechet_expansion import Orders, expand, replicates_by_expansion
+from genbench.metrics.frechet_expansion import Expansion, expand, replicates_by_expansion
 from genbench.metrics.frechet_influence import fd_influence
 from genbench.metrics.gaussian_fit import Gaussian, distance, distance_and_axes, fit
 from genbench.metrics.gaussian_fit import factors_to_fd as factors_to_fd
 from genbench.metrics.metric import Metric
-from genbench.metrics.moments import GroupedMoments, Summary, feature_moments
-from genbench.metrics.symmetric import Axes
+from genbench.metrics.moments import GroupedMoments, Summary
+from genbench.metrics.root_trace import Axes
 from genbench.records import Estimate
 from genbench.stats.jackknife import LEVEL, are_values_alone, debias, group_count, jackknife_estimate, too_few
 
@@ -66,12 +67,11 @@ def fd(*, generated: Any, reference: Any, mode: str = "jackknife") -> Estimate:
     Notes
     -----
     The plug-in value is too high by about `gaussian_null_bias` for equal Gaussians. O((n + m) d^2 + G d^3) operations
-    for G = 20 replicates, which are made from sums that merge, or G = 1; O(d^2) memory, or O(G d^2) up to d = 1,295,
-    where the sums and the reference's fits are remembered. From d = 1,024, of features, as many replicates are computed
-    in full as keep the debiased value to .05 standard errors by estimate, and the others from the second order of
-    `genbench.metrics.frechet_expansion`: one for sets that differ, most of them for equal ones below 2 samples a
-    dimension. It sees means and covariances alone: blur within classes
-    barely moves it.
+    for G = 20 replicates, which are made from sums that merge, or G = 1; O(d^2) memory, or O(G d^2) up to d = 2,590,
+    where the sums are remembered, and up to 1,295 the reference's fits. From d = 1,024, of features, replicates come
+    from the expansion of `genbench.metrics.frechet_expansion`, with as much of each computed in full as keeps the
+    debiased value to .1 standard errors by estimate: nothing for sets that differ, most for equal ones below 2 samples
+    a dimension. It sees means and covariances alone: blur within classes barely moves it.
 
     Audit
     -----
@@ -156,22 +156,22 @@ def _jackknifed(
         known = replace(plain, null=gaussian_null_bias(sums[1].moments().covariance, *sizes))
         return replace(known, notes=("no debiased value or interval: of one set only mean and covariance are known",))
     exact = _replicates(reference, ours, theirs, try_eigenvalues=axes is not None)
-    orders = _expand(generated, reference, groups, axes)
-    replicates = list(exact) if orders is None else replicates_by_expansion(plain.value, orders, exact)
+    expansion = _expand(generated, reference, groups, axes)
+    replicates = list(exact) if expansion is None else replicates_by_expansion(plain.value, expansion, exact)
     debiased = debias(plain.value, replicates)
     return jackknife_estimate(plain.value, replicates, sizes=sizes, debiased=debiased, extra=plain.extra)
 
 
 def _expand(
     generated: Features | Summary, reference: Features | Summary, groups: int, axes: Axes | None
-) -> Orders | None:
+) -> Expansion | None:
     """Expand the distance of features that are wide enough, where eigenvalues decide it."""
     if not (isinstance(generated, Features) and isinstance(reference, Features)):
         return None
     if axes is None or generated.d < EXPANDED:
         return None
     ours, theirs = (features_to_gaussian(x, groups) for x in (generated, reference))
-    return expand(generated.given, reference.given, ours, theirs, axes, groups)
+    return expand(feature_moments(generated, groups), feature_moments(reference, groups), ours, theirs, axes)
 
 
 def _replicates(
@@ -187,7 +187,7 @@ def _replicates(
 
 def _reference_without(reference: Features | Summary, sums: GroupedMoments, group: int) -> Gaussian:
     """Fit what remains of the reference without a group; remembered, because many sets are scored against it."""
-    if not (isinstance(reference, Features) and sums.light):
+    if not (isinstance(reference, Features) and isinstance(sums, FeatureMoments) and sums.light):
         return fit(sums.without(group))
     return reference.remember(("gaussian without", sums.groups, group), lambda: fit(sums.without(group)))
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.moments import Moments
-from genbench.metrics.symmetric import EPSILON, Axes, RootTrace, cholesky, nuclear_norm, root_trace, triangle_product
+from genbench.metrics.root_trace import Axes, RootTrace, root_trace
+from genbench.metrics.symmetric import EPSILON, cholesky, nuclear_norm, triangle_product
 
 WELL_CONDITIONED = 1e-8
 """Ratio of the squared Cholesky pivots above which a Cholesky factor is as exact here as an eigenvalue factor."""
@@ -125,7 +126,7 @@ def distance_and_axes(
     """Return what `distance` does, and how eigenvectors are had, where eigenvalues decided.
 
     They are those of ``L^T S L``, for the covariance S of a and the Cholesky factor L of b's; see
-    `genbench.metrics.symmetric.RootTrace`.
+    `genbench.metrics.root_trace.RootTrace`.
     """
     known = float((a.mean - b.mean).square().sum()) + a.trace + b.trace
     if try_eigenvalues and a.covariance is not None and b.lower is not None:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from genbench.errors import SampleError
 from genbench.metrics.distances import check_widths
+from genbench.metrics.feature_moments import feature_moments
 from genbench.metrics.features import Features
 from genbench.metrics.metric import Metric
-from genbench.metrics.moments import Moments, feature_moments
+from genbench.metrics.moments import Moments
 from genbench.metrics.projection import whiten
 from genbench.records import Estimate
 from genbench.stats.jackknife import group_count, jackknife_estimate

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,9 +28,6 @@ ROWS = 1024
 
 So many are also averaged for what all rows are centred on: part of the definition of the sums, as `FOLD` is.
 """
-
-KEPT_BYTES = 2**28
-"""Up to which size a set's sums by group are remembered, and not made anew: 20 groups of 1,295 dimensions."""
 
 
 class Moments(NamedTuple):
@@ -59,21 +55,19 @@ class GroupedMoments(ABC):
     ----------
     n, d, groups : int
         As given.
-    light : bool
-        Whether what is derived for every group, (d, d) numbers each, may be remembered.
+    centre : (d,) tensor
+        What the sums are about: a mean of the first rows, so that an offset costs no digits.
     """
+
+    centre: Tensor
 
     def __init__(self, n: int, d: int, groups: int) -> None:
         self.n, self.d, self.groups = n, d, groups
-        self.light = 8 * max(1, groups) * d**2 <= KEPT_BYTES
         self._parts = max(1, groups)
         self._labels = torch.from_numpy(group_labels(n, groups)) if groups else torch.zeros(n, dtype=torch.int64)
-        self._counts = torch.bincount(self._labels, minlength=self._parts).tolist()
-        self._total: tuple[Tensor, Tensor] | None = None
-
-    @abstractmethod
-    def _centre(self) -> Tensor:
-        """Return what the sums are about, (d,): a mean of the first rows, so that an offset costs no digits."""
+        self.counts = torch.bincount(self._labels, minlength=self._parts).tolist()
+        self._moments: Moments | None = None
+        self._total: Tensor
 
     @abstractmethod
     def _part(self, group: int) -> tuple[Tensor, Tensor]:
@@ -87,75 +81,33 @@ class GroupedMoments(ABC):
         SampleError
             If there are fewer than 2, or not as many as were announced.
         """
-        total, products = self._whole()
-        return self._to_moments(self.n, total, products.clone())
+        if self._moments is None:
+            self._total, products = self._whole()
+            self._moments = self._to_moments(self.n, self._total, products)
+        return self._moments
 
     def without(self, group: int) -> Moments:
         """Return the moments of the rows outside one of the groups."""
-        total, products = self._whole()
+        whole = self.moments()
         part, part_products = self._part(group)
-        return self._to_moments(self.n - self._counts[group], total - part, products - part_products)
+        products = torch.addr(whole.covariance, self._total, self._total / self.n, beta=self.n - 1).sub_(part_products)
+        return self._to_moments(self.n - self.counts[group], self._total - part, products)
 
     def _whole(self) -> tuple[Tensor, Tensor]:
-        if self._total is None:
-            total, products = (part.clone() for part in self._part(0))
-            for group in range(1, self._parts):
-                part, part_products = self._part(group)
-                total += part
-                products += part_products
-            self._total = total, products
-        return self._total
+        """Return the sums of all rows, in tables of their own."""
+        total, products = (part.clone() for part in self._part(0))
+        for group in range(1, self._parts):
+            part, part_products = self._part(group)
+            total += part
+            products += part_products
+        return total, products
 
     def _to_moments(self, n: int, total: Tensor, products: Tensor) -> Moments:
-        """Turn sums into moments, in the place of the products."""
+        """Turn sums into moments, in the place of the products, of which the upper triangle counts."""
         if n < 2:
             raise SampleError(f"fd: at least 2 samples expected for a covariance, got {n}; score more samples.")
         mean = total / n
-        return Moments(n, self._centre() + mean, mirror(products.addr_(total, mean, alpha=-1).div_(n - 1)))
-
-
-class FeatureMoments(GroupedMoments):
-    """Moments of features at hand; a group's sums are remembered, or made anew when it is removed if they are large.
-
-    Notes
-    -----
-    n d^2 operations and G d^2 numbers where ``light``, else twice the operations and O(d^2) numbers.
-    """
-
-    def __init__(self, features: Features, groups: int) -> None:
-        super().__init__(features.n, features.d, groups)
-        # Float32 rows are taken to float64 where they are summed: a copy of them all takes longer, and more memory.
-        self._values = features.given
-        self._first_mean = _mean(self._values)
-        self._sums: list[tuple[Tensor, Tensor]] = []
-
-    def _centre(self) -> Tensor:
-        return self._first_mean
-
-    def _part(self, group: int) -> tuple[Tensor, Tensor]:
-        if self.light and not self._sums:
-            self._sums = _zeros(self._values, self._parts)
-            for fold in self._folds():
-                _add_fold(self._values[fold], self._labels[fold], self._first_mean, self._sums)
-        if self.light:
-            return self._sums[group]
-        self._sums = self._sums or _zeros(self._values, 1)
-        total, products = (part.zero_() for part in self._sums[0])
-        for fold in self._folds():
-            mine = torch.nonzero(self._labels[fold] == group).squeeze(1).to(self._values.device)
-            _add_rows(self._values[fold][mine].double().sub_(self._first_mean), total, products)
-        return total, products
-
-    def _whole(self) -> tuple[Tensor, Tensor]:
-        if not self.light and self._total is None:
-            # Not group by group, where no group's sums are kept.
-            self._total = total, products = _zeros(self._values, 1)[0]
-            for rows in torch.split(self._values, ROWS):
-                _add_rows(rows - self._first_mean, total, products)
-        return super()._whole()
-
-    def _folds(self) -> Iterator[slice]:
-        return (slice(start, start + FOLD) for start in range(0, self.n, FOLD))
+        return Moments(n, self.centre + mean, mirror(products.addr_(total, mean, alpha=-1).div_(n - 1)))
 
 
 class MomentSums(GroupedMoments):
@@ -192,14 +144,11 @@ class MomentSums(GroupedMoments):
     def _fold(self) -> None:
         rows = torch.cat(self._held)
         if not self._sums:
-            self._first_mean = _mean(rows)
-            self._sums = _zeros(rows, self._parts)
-        _add_fold(rows, self._labels[self._seen : self._seen + len(rows)], self._first_mean, self._sums)
+            self.centre = first_mean(rows)
+            self._sums = no_sums(rows, self._parts)
+        add_fold(rows, self._labels[self._seen : self._seen + len(rows)], self.centre, self._sums)
         self._seen += len(rows)
         self._held, self._waiting = [], 0
-
-    def _centre(self) -> Tensor:
-        return self._first_mean
 
     def _part(self, group: int) -> tuple[Tensor, Tensor]:
         if self._seen + self._waiting != self.n:
@@ -207,32 +156,33 @@ class MomentSums(GroupedMoments):
         return self._sums[group]
 
 
-def _zeros(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
+def no_sums(like: Tensor, parts: int) -> list[tuple[Tensor, Tensor]]:
     """Sums of nothing, for rows of the width of ``like``."""
     d = like.shape[1]
     zeros = partial(like.new_zeros, dtype=torch.float64)
     return [(zeros(d), zeros((d, d))) for _ in range(parts)]
 
 
-def _mean(rows: Tensor) -> Tensor:
+def first_mean(rows: Tensor) -> Tensor:
     """Return the mean (d,) float64 of the first rows: near enough to that of all for an offset to cost no digits."""
     first = rows[:ROWS]
     return first.sum(dim=0, dtype=torch.float64) / len(first)
 
 
-def _add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
+def add_fold(rows: Tensor, labels: Tensor, centre: Tensor, sums: list[tuple[Tensor, Tensor]]) -> None:
     """Add rows (k, d), about the centre, to the sums of their groups."""
     if len(sums) == 1:
         for block in torch.split(rows, ROWS):
-            _add_rows(block - centre, *sums[0])
+            add_rows(block - centre, *sums[0])
         return
     order = torch.argsort(labels, stable=True).to(rows.device)
     counts = torch.bincount(labels, minlength=len(sums)).tolist()
     for mine, parts in zip(torch.split(order, counts), sums, strict=True):
-        _add_rows(rows[mine].double().sub_(centre), *parts)
+        add_rows(rows[mine].double().sub_(centre), *parts)
 
 
-def _add_rows(rows: Tensor, total: Tensor, products: Tensor) -> None:
+def add_rows(rows: Tensor, total: Tensor, products: Tensor) -> None:
+    """Add rows (k, d), about the centre, to a sum (d,) and to a half matrix (d, d) of their outer products."""
     total += rows.sum(dim=0)
     add_gram(products, rows)
 
@@ -297,8 +247,3 @@ def check_moments(mean: Tensor, covariance: Tensor) -> None:
         raise SampleError("fd: finite moments expected, got NaN or infinity; compute them anew from finite features.")
     if not torch.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-8 * float(covariance.abs().max())):
         raise SampleError("fd: a symmetric covariance expected, got one that differs from its transpose.")
-
-
-def feature_moments(features: Features, groups: int) -> FeatureMoments:
-    """Return the moments of features (n, d), by the jackknife's groups where their number is not 0; remembered."""
-    return features.remember(("moments", groups), lambda: FeatureMoments(features, groups))

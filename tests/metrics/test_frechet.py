@@ -144,7 +144,7 @@ def test_sums_too_large_to_be_remembered_give_the_same_score(monkeypatch):
     """But for the order of sums: n 2^-53 = 4e-14 of the traces, which the jackknife multiplies by 20."""
     x, y = normal(300, 6, 1), normal(400, 6, 2)
     found = fd(generated=x, reference=y)
-    monkeypatch.setattr("genbench.metrics.moments.KEPT_BYTES", 0)
+    monkeypatch.setattr("genbench.metrics.feature_moments.KEPT_BYTES", 0)
     again = fd(generated=x, reference=y)
     room = 20 * 400 * 2.0**-53 * (np.var(x, axis=0).sum() + np.var(y, axis=0).sum())
     for name in ("value", "debiased", "std_error", "low", "high"):

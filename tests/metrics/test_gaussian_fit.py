@@ -4,7 +4,7 @@ import torch
 
 from genbench.metrics import gaussian_fit
 from genbench.metrics.gaussian_fit import Gaussian, covariance_to_factor, distance, factors_to_fd
-from genbench.metrics.symmetric import root_trace
+from genbench.metrics.root_trace import root_trace
 
 
 def fits(d, spectrum, seed=0, n=5):

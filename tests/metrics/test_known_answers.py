@@ -15,12 +15,12 @@ from genbench.metrics.counts import entropy_of_counts, grassberger_entropy
 from genbench.metrics.distances import pairwise_distances
 from genbench.metrics.divergence import kl_knn
 from genbench.metrics.entropy import entropy_knn
+from genbench.metrics.feature_moments import feature_moments
 from genbench.metrics.features import Features
 from genbench.metrics.frechet import factors_to_fd, fd, features_to_gaussian, gaussian_null_bias
 from genbench.metrics.gaussian_kl import kl_gaussian
 from genbench.metrics.inception import inception_score
 from genbench.metrics.membership import neighbourhood_scores
-from genbench.metrics.moments import feature_moments
 from genbench.metrics.solvers import cost_to_transport
 from genbench.metrics.transport import samples_to_cost, wasserstein
 from genbench.metrics.vendi import vendi

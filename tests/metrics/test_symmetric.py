@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from genbench.metrics.root_trace import root_trace
 from genbench.metrics.symmetric import (
     add_gram,
     cholesky,
     mirror,
     nuclear_norm,
-    root_trace,
     triangle_product,
     turn,
 )
@@ -47,7 +47,7 @@ def test_cholesky_factor_is_that_of_the_matrix_or_none():
     assert cholesky(torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)) is None
 
 
-@pytest.mark.parametrize("d", [1, 2, 31, 100])
+@pytest.mark.parametrize("d", [1, 2, 31, 300, 513])
 def test_root_trace_is_the_nuclear_norm_of_the_product_of_factors(d):
     first, second = covariance(d, 0.5, 1), covariance(d, 0.5, 2)
     nuclear = torch.linalg.matrix_norm(torch.linalg.cholesky(first).T @ torch.linalg.cholesky(second), "nuc")
@@ -85,7 +85,7 @@ def test_root_trace_of_a_singular_matrix_is_refused():
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.5, 2.0, 2.5])
 def test_errors_are_no_larger_than_they_are_said_to_be(power):
-    """Against singular values, whose error is some eps of the trace: 4e-15 of it is allowed for them.
+    """Against singular values, whose error is some eps of the trace: 1e-14 of it is allowed for them.
 
     Measured over d = 8 to 1,024, the general estimate is at least twice the error, and the one by the determinant at
     least a third; 20 draws at d = 60, of fixed seeds.
@@ -95,7 +95,7 @@ def test_errors_are_no_larger_than_they_are_said_to_be(power):
         lowers = cholesky(first), cholesky(second)
         found = root_trace(lowers[1], first)
         error = abs(found.value - float(torch.linalg.svdvals(lowers[0].T @ lowers[1]).sum()))
-        rounding = 4e-15 * found.value
+        rounding = 1e-14 * found.value
         determinant = sum(2 * float(lower.diagonal().log().sum()) for lower in lowers)
         assert error <= found.worst / 2 + rounding
         assert error <= 3 * abs(found.log_determinant - determinant) * found.weight + rounding
