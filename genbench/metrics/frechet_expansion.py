@@ -50,7 +50,7 @@ class Expansion(NamedTuple):
     second : callable
         Computes the second order of a group.
     usual : callable
-        Estimates the second order of groups at large, to an error that is given.
+        Estimates the second order of groups at large: to what error, and up to what spread, is given.
     share : callable
         Estimates the share of the orders above, to a doubt that is given.
     """
@@ -58,7 +58,7 @@ class Expansion(NamedTuple):
     first: NDArray[np.float64]
     sides: NDArray[np.float64]
     second: Callable[[int], float]
-    usual: Callable[[float], Usual]
+    usual: Callable[[float, float], Usual]
     share: Callable[[float], Share]
 
 
@@ -93,7 +93,7 @@ def _with_usual(value: float, expansion: Expansion) -> list[float] | None:
     """Replicates by the first order and by what usually goes with it, or None where that is not good enough."""
     spread = float(np.std(expansion.first, ddof=1))
     allowed = NOISE * standard_error(list(expansion.first)) / (len(expansion.first) - 1)
-    usual = expansion.usual(allowed / 2)
+    usual = expansion.usual(allowed / 2, MUTUAL * spread)
     if usual.own > OWN * spread or usual.mutual > MUTUAL * spread or usual.error > allowed:
         return None
     share = expansion.share(0.8 * math.sqrt(allowed**2 - usual.error**2) / usual.mean)

@@ -159,8 +159,10 @@ class Orders:
             side.add_change(half, group, sign)
         return self._squares(half)
 
-    def usual(self, allowed: float) -> Usual:
+    def usual(self, allowed: float, most: float) -> Usual:
         """Return what the second order is of groups drawn at random, from rows enough for an error of ``allowed``.
+
+        Or from the first rows, where pairs of them make it spread by more than ``most``, so that it is of no use.
 
         The mean of ``(sum_g (a_i a_j - c_ij))^2`` over groups of g of n rows is that of ``(a_i a_j - c_ij)^2`` over
         rows, times ``g (n - g)/(n - 1)``; with c the identity, of which ``c (a_i^2 + a_j^2)`` needs no sample. Its
@@ -172,11 +174,12 @@ class Orders:
         """
         samples = [side.sample(0, ROWS) for side in self._sides]
         parts = [[self._rows(side, *sample)] for side, sample in zip(self._sides, samples, strict=True)]
-        begin, most = ROWS, min(MOST_ROWS, max(side.sums.n for side in self._sides))
+        begin, last = ROWS, min(MOST_ROWS, max(side.sums.n for side in self._sides))
+        mutual = self._mutual(samples[0][0], samples[1][0])
         while True:
             ours, theirs = (_Rows(*map(torch.cat, zip(*found, strict=True))) for found in parts)
             error = math.hypot(ours.error(self._sides[0].sums.n), theirs.error(self._sides[1].sums.n))
-            if error <= allowed or begin >= most:
+            if error <= allowed or mutual > most or begin >= last:
                 break
             for side, found in zip(self._sides, parts, strict=True):
                 if begin < side.sums.n:

@@ -16,6 +16,9 @@ LATE = 0.5
 FREE = 2
 """Degrees of freedom that a trend must leave; a line needs 4 stops in the last half, a parabola 5."""
 
+ROUNDING = 1e-12
+"""Of a logarithm, below which nothing is held to have moved."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
@@ -107,7 +110,10 @@ def oscillation(curve: Curve, *, degree: int = 1) -> Oscillation | None:
     if logs is None or freedom < FREE:
         return None
     late, at = logs[-count:], np.arange(count)
-    squares = float(((late - np.polyval(np.polyfit(at, late, degree), at)) ** 2).sum())
+    apart = late - np.polyval(np.polyfit(at, late, degree), at)
+    # A curve that follows its trend is apart from it by rounding, which differs between processors.
+    apart[np.abs(apart) <= ROUNDING * max(1.0, float(np.abs(late).max()))] = 0.0
+    squares = float((apart**2).sum())
     residual = math.sqrt(squares / freedom)
     if curve.errors is None:
         return Oscillation(residual=residual, noise=0.0, p_value=None, n=count)

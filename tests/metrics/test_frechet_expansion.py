@@ -100,7 +100,7 @@ def test_usual_second_order_is_that_of_groups_at_large(n, m, d, power, heavy):
     """
     _, expansion, _ = expanded(normal(1, n, d, power, 0.1, heavy), normal(2, m, d, power, 0.0, heavy))
     second = np.array([expansion.second(group) for group in range(20)])
-    usual = expansion.usual(0.0)
+    usual = expansion.usual(0.0, np.inf)
     assert usual.error < 1e-3 * usual.mean  # all rows
     assert abs(second.mean() - usual.mean) < 4 * second.std(ddof=1) / 20**0.5
     apart = second - np.array(usual.slopes) @ expansion.sides
@@ -114,10 +114,11 @@ def test_usual_second_order_is_that_of_groups_at_large(n, m, d, power, heavy):
 def test_fewer_rows_tell_what_is_usual_to_the_error_that_is_said():
     """1,152 and 1,000 rows of 4,000 and 1,000; within 4 standard errors, the chance of 6e-5."""
     _, expansion, _ = expanded(normal(1, 4000, 16, 1.0, 0.3, heavy=True), normal(2, 1000, 16, 1.0))
-    all_rows = expansion.usual(0.0)
-    some = expansion.usual(1.5 * all_rows.error + 0.01 * all_rows.mean)
+    all_rows = expansion.usual(0.0, np.inf)
+    some = expansion.usual(1.5 * all_rows.error + 0.01 * all_rows.mean, np.inf)
     assert some.error > all_rows.error
     assert abs(some.mean - all_rows.mean) < 4 * some.error
+    assert expansion.usual(0.0, some.mutual / 2).error > some.error  # of no use, it is not asked further
 
 
 CASES = [
@@ -190,7 +191,9 @@ def made_up(share=0.1, noise=0.0, error=0.0, doubt=0.0, own=0.0, mutual=0.0):
         return float(second[group])
 
     usual = Usual(mean=float(second.mean()), error=error, slopes=(0.0, 0.0), own=own, mutual=mutual)
-    expansion = Expansion(sides.sum(axis=0), sides, one, lambda allowed: usual, lambda allowed: Share(share, doubt))
+    expansion = Expansion(
+        sides.sum(axis=0), sides, one, lambda allowed, most: usual, lambda allowed: Share(share, doubt)
+    )
     truth = 7 + sides.sum(axis=0) + (1 + share) * second + noise * rng.standard_normal(20)
     return expansion, truth, asked
 
@@ -205,8 +208,8 @@ def test_small_second_order_is_taken_to_be_the_same_in_every_group():
 
 def test_second_order_follows_the_first_by_its_slopes():
     expansion, _, _ = made_up(share=0.0, mutual=0.01)
-    usual = expansion.usual(0.0)._replace(slopes=(0.5, -0.25))
-    found = replicates_by_expansion(7.0, expansion._replace(usual=lambda allowed: usual), iter(()))
+    usual = expansion.usual(0.0, np.inf)._replace(slopes=(0.5, -0.25))
+    found = replicates_by_expansion(7.0, expansion._replace(usual=lambda allowed, most: usual), iter(()))
     ours, theirs = expansion.sides - expansion.sides.mean(axis=1, keepdims=True)
     assert found == pytest.approx(list(7 + expansion.first + usual.mean + 0.5 * ours - 0.25 * theirs), rel=1e-12)
 
