@@ -151,6 +151,7 @@ class Orders:
         self._sides, self._unit = sides, float(scales[-1])
         self._scales = (scales / self._unit).float()
         self._weights = 1 / (1 / self._scales[:, None] + 1 / self._scales)
+        self._beside = float(self._weights.sum(dtype=torch.float64) - self._weights.diagonal().double().sum())
 
     def second(self, group: int) -> float:
         """Second order of a group's removal. 3 (n + m)/G d^2 operations."""
@@ -187,9 +188,7 @@ class Orders:
             begin += ROWS
         own = [side.removed**0.5 * rows.spread for side, rows in zip(self._sides, (ours, theirs), strict=True)]
         mean = float(ours.usual.mean() + theirs.usual.mean())
-        return Usual(
-            mean, error, (ours.slope, theirs.slope), math.hypot(*own), self._mutual(samples[0][0], samples[1][0])
-        )
+        return Usual(mean, error, (ours.slope, theirs.slope), math.hypot(*own), mutual)
 
     def _rows(self, side: Side, turned: Tensor, plain: Tensor) -> _Rows:
         """What rows say of one set's part of the second order."""
@@ -197,8 +196,7 @@ class Orders:
         mean, diagonal = (n - 1) / n, self._weights.diagonal()
         apart = turned.square().sub_(mean)
         weighted = turn(apart, self._weights)
-        whole = mean**2 * float(self._weights.sum(dtype=torch.float64) - diagonal.double().sum())
-        quadratic = whole + torch.linalg.vecdot(weighted, apart).double()
+        quadratic = mean**2 * self._beside + torch.linalg.vecdot(weighted, apart).double()
         linear = 2 * mean * (weighted.sum(dim=1) - apart @ diagonal).double()
         scale = self._unit * side.scale**2 / 2
         return _Rows(
@@ -238,10 +236,12 @@ class Orders:
         base = two.mul_(scales[:, None]).add_(scaled)
         root = torch.div(base, sums, out=one)
         base += product
-        found = [_trace(root, scales) - known]
+        torch.mul(root, scales, out=scaled)
+        found = [_trace(scaled, root) - known]
         for _ in range(STEPS):
-            root = torch.sub(base, turn(torch.mul(root, scales, out=scaled), root), out=root).div_(sums)
-            found.append(_trace(root, scales) - known)
+            root = torch.sub(base, turn(scaled, root), out=root).div_(sums)
+            torch.mul(root, scales, out=scaled)
+            found.append(_trace(scaled, root) - known)
             added = [after - before for before, after in pairwise([0.0, *found])]
             factor = min(abs(added[-1] / added[-2]), 0.9)
             rest = added[-1] * factor / (1 - factor)
@@ -264,6 +264,6 @@ class Orders:
         return self._unit * (twice - once / 2)
 
 
-def _trace(root: Tensor, scales: Tensor) -> float:
-    """Trace of ``X s X``."""
-    return float(torch.linalg.vecdot(root * scales, root.T).sum(dtype=torch.float64))
+def _trace(one: Tensor, other: Tensor) -> float:
+    """Trace of a product of two matrices (d, d)."""
+    return float(torch.linalg.vecdot(one, other.T).sum(dtype=torch.float64))
