@@ -29,9 +29,6 @@ MIN_RATIO = 1.5
 ANALYTIC_RATIO = 10
 """Samples per dimension below which the second-order bias is not trusted (of it, 10 leave 5%, 2.3 leave 17%)."""
 
-REPLICATE_ROUNDING = 1e-11
-"""As `genbench.metrics.gaussian_fit.ROUNDING`, for replicates: their spread is some 1e-3 of the distance or more."""
-
 EXPANDED = 1_024
 """Dimensions from which replicates are expanded, where eigenvalues decide: below, all of them take a few seconds."""
 
@@ -180,7 +177,7 @@ def _replicates(
     """Compute the replicates one by one, each in full."""
     for group in range(ours.groups):
         first, second = fit(ours.without(group)), _reference_without(reference, theirs, group)
-        found = distance(first, second, rounding=REPLICATE_ROUNDING, try_eigenvalues=try_eigenvalues)
+        found = distance(first, second, try_eigenvalues=try_eigenvalues)
         yield found.value
         try_eigenvalues = found.by_eigenvalues
 

@@ -31,10 +31,10 @@ SPECTRA = {f"power {p}": np.arange(1, 65) ** -p for p in (0.0, 1.0, 1.5, 2.0, 2.
 
 @pytest.mark.parametrize("spectrum", SPECTRA.values(), ids=SPECTRA)
 def test_distance_is_that_by_singular_values(spectrum):
-    """The true error is at most 5 times the estimate, which is at most 4e-12; 10 draws of fixed seeds."""
+    """The true error is at most 5 times the estimate, which is at most 1e-11; 10 draws of fixed seeds."""
     for seed in range(10):
         pair = fits(64, spectrum, seed)
-        assert factors_to_fd(*pair) == pytest.approx(by_singular_values(*pair), rel=2e-11)
+        assert factors_to_fd(*pair) == pytest.approx(by_singular_values(*pair), rel=5e-11)
 
 
 def test_well_conditioned_fits_take_no_singular_values(monkeypatch):
@@ -44,12 +44,13 @@ def test_well_conditioned_fits_take_no_singular_values(monkeypatch):
     assert factors_to_fd(*pair) == pytest.approx(truth, rel=1e-12)
 
 
-def test_singular_values_decide_where_eigenvalues_are_not_to_be_tried_or_not_allowed_to_err():
+def test_singular_values_decide_where_eigenvalues_are_not_to_be_tried_or_not_allowed_to_err(monkeypatch):
     pair = fits(64, SPECTRA["power 2.0"])
     truth = by_singular_values(*pair)
-    assert distance(*pair) == (pytest.approx(truth, rel=2e-11), True)
-    for options in ({"try_eigenvalues": False}, {"rounding": 0.0}):
-        assert distance(*pair, **options) == (pytest.approx(truth, rel=1e-13), False)
+    assert distance(*pair) == (pytest.approx(truth, rel=5e-11), True)
+    assert distance(*pair, try_eigenvalues=False) == (pytest.approx(truth, rel=1e-13), False)
+    monkeypatch.setattr(gaussian_fit, "ROUNDING", 0.0)
+    assert distance(*pair) == (pytest.approx(truth, rel=1e-13), False)
 
 
 @pytest.mark.parametrize("off", [1e-3, -1e-3])
