@@ -88,8 +88,9 @@ class Auction:
         n = len(self._ground.points)
         rows = torch.from_numpy(self._ground.points[:: max(1, n // SAMPLED_ROWS)].copy())
         columns = torch.from_numpy(np.ascontiguousarray(self._ground.others_t.T))
-        costs = pairwise_distances(rows, columns).pow_(self._p).numpy()
-        prices = costs.mean() - costs.mean(axis=0)
+        costs = pairwise_distances(rows, columns).pow_(self._p)
+        mean, most = float(costs.mean()), float(costs.max())
+        prices = mean - costs.mean(dim=0).numpy()
         size = min(LIST_SIZE, n)
         state = State(
             columns=np.zeros((n, size), np.int64),
@@ -100,7 +101,9 @@ class Auction:
             owner=np.full(n, -1, np.int64),
             held=np.full(n, -1, np.int64),
         )
-        return state, float((costs + prices).std()) or float(costs.max()) or 1.0, float(costs.mean())
+        # In place, as the costs take a twentieth of what the bounds do.
+        spread = float(costs.add_(torch.from_numpy(prices)).std(correction=0))
+        return state, spread or most or 1.0, mean
 
     def solve(self) -> Transport:
         """Solve and certify the problem; O(n^2 d) operations to begin with, some n^2 to n^2.5 in practice.

@@ -99,6 +99,8 @@ class Case:
         Relative, by the name of a number; 1e-9 where it is not named.
     clock : {"cpu", "wall"}
         Which time is compared; ``wall`` where a device works.
+    rehearsal : float
+        Scale of a run that precedes the one whose memory is measured: all that is loaded takes part in it.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Case:
     limit: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
     clock: str = "cpu"
+    rehearsal: float = 1e-9
 
     def scaled(self, scale: float) -> dict[str, int]:
         """The sizes at a scale, none below what the contenders need."""

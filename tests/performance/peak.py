@@ -44,8 +44,8 @@ def main(case_name: str, contender_name: str, scale: str, threads: str) -> None:
     use_threads(int(threads))
     case = CASES[case_name]
     (contender,) = (c for c in case.contenders if c.name == contender_name)
-    # Once at the smallest size: libraries are loaded, and what they keep is kept.
-    contender.run(contender.prepare(case.make(case.scaled(1e-9))))
+    # Once at a small size: libraries are loaded, and what they keep is kept.
+    contender.run(contender.prepare(case.make(case.scaled(min(case.rehearsal, float(scale))))))
     prepared = contender.prepare(case.make(case.scaled(float(scale))))
     print(extra_mib(lambda: contender.run(prepared)))
 
