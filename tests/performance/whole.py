@@ -112,14 +112,6 @@ def _of_all_pairs(peer: Peer) -> Callable[[Inputs], Numbers]:
     return run
 
 
-def _fidelity_as(does: str, run: Callable[[Inputs], Numbers]) -> Contender:
-    return Contender("torch-fidelity", run, package="torch-fidelity", module="torch_fidelity", does=does)
-
-
-def _both_as(does: str, run: Callable[[Inputs], Numbers]) -> Contender:
-    return Contender("torch-fidelity, then prdc", run, package="prdc", module="prdc", does=does)
-
-
 def _work(sizes: Sizes) -> Work:
     n, d = sizes["n"], sizes["d"]
     return Work(float64=4 * n**2 * d + 2 * n * d**2 + 4 * d**3)
@@ -130,45 +122,72 @@ def _work_with_nulls(sizes: Sizes) -> Work:
     return Work(float64=9 * n**2 * d + 3 * n * d**2 + 12 * d**3)
 
 
-LIST = f"{', '.join(DEFAULTS)}, is"
-SIZES = {"n": 10_000, "d": 2048, "classes": 1008}
-# kd: in which sweep it shares float32 products decides its ninth digit.
-TOLERANCE = {"is": 1e-9} | {
-    # kd: in which sweep it shares float32 products decides its ninth digit.
-    _named(name, against): {"fd": 1e-4, "kd": 1e-6}.get(name, 5e-3)
-    for name in DEFAULTS
-    for against in (None, "test", "null")
-}
-CASES = (
-    Case(
-        name="whole",
-        title="The default metrics and the Inception Score of {n:,} x {d:,} features in files",
-        sizes=SIZES,
+def _case(
+    run: Callable[[Inputs], Numbers],
+    peers: Callable[[Peer], Callable[[Inputs], Numbers]],
+    *,
+    name: str,
+    title: str,
+    computes: str,
+    pairs: str,
+    work: Callable[[Sizes], Work],
+    limit: str,
+) -> Case:
+    """Compare with what the peers compute of one pair of sets, or of all."""
+    return Case(
+        name=name,
+        title=title,
+        sizes={"n": 10_000, "d": 2048, "classes": 1008},
         make=everything,
         contenders=(
-            Contender("genbench", _plain, does=f"{LIST}; with intervals"),
-            _fidelity_as("isc, fid, kid, prc, values alone", _of_generated(_fidelity)),
-            _both_as("the same list as genbench, one by one; values alone", _of_generated(_one_by_one)),
-        ),
-        work=_work,
-        limit="one sweep of distances as a float64 product, two covariances, one trace term",
-        tolerance=TOLERANCE,
-    ),
-    Case(
-        name="whole-nulls",
-        title="The same of {n:,} x {d:,} features against train and held-out ones, with what real data score",
-        sizes=SIZES,
-        make=everything,
-        contenders=(
-            Contender("genbench", _nulls, does=f"{LIST}; with intervals and nulls"),
-            _fidelity_as("isc; fid, kid, prc of the three pairs of sets, values alone", _of_all_pairs(_fidelity)),
-            _both_as(
-                "the same list as genbench, one by one, of the three pairs; values alone", _of_all_pairs(_one_by_one)
+            Contender("genbench", run, does=f"{', '.join(DEFAULTS)}, is; with {computes}"),
+            Contender(
+                "torch-fidelity",
+                peers(_fidelity),
+                package="torch-fidelity",
+                module="torch_fidelity",
+                does=f"isc; fid, kid, prc of {pairs}; values alone",
+            ),
+            Contender(
+                "torch-fidelity, then prdc",
+                peers(_one_by_one),
+                package="prdc",
+                module="prdc",
+                does=f"the same list as genbench, one by one, of {pairs}; values alone",
             ),
         ),
+        work=work,
+        limit=limit,
+        tolerance={"is": 1e-9}
+        | {
+            # kd: in which sweep it shares float32 products decides its ninth digit.
+            _named(metric, against): {"fd": 1e-4, "kd": 1e-6}.get(metric, 5e-3)
+            for metric in DEFAULTS
+            for against in (None, "test", "null")
+        },
+    )
+
+
+CASES = (
+    _case(
+        _plain,
+        _of_generated,
+        name="whole",
+        title="The default metrics and the Inception Score of {n:,} x {d:,} features in files",
+        computes="intervals",
+        pairs="the two sets",
+        work=_work,
+        limit="one sweep of distances as a float64 product, two covariances, one trace term",
+    ),
+    _case(
+        _nulls,
+        _of_all_pairs,
+        name="whole-nulls",
+        title="The same of {n:,} x {d:,} features against train and held-out ones, with what real data score",
+        computes="intervals and nulls",
+        pairs="the three pairs of sets",
         work=_work_with_nulls,
         limit="distances within three sets and between them, each once, as a float64 product, three covariances and "
         "trace terms",
-        tolerance=TOLERANCE,
     ),
 )
