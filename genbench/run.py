@@ -113,7 +113,7 @@ def run_benchmark(
             if (now := time.monotonic()) >= due:
                 write_tables(store, benchmark, store.runs())
                 due = time.monotonic() + (time.monotonic() - now) / TABLES_SHARE
-    runs = store.runs()
+        runs = store.runs()
     write_tables(store, benchmark, runs)
     write_page(store, benchmark, runs)
     return runs

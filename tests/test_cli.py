@@ -66,6 +66,20 @@ def test_importing_the_package_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
+def test_scoring_files_imports_no_library_that_its_metrics_do_not_use(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("generated", "reference"):
+        np.save(tmp_path / f"{name}.npy", rng.standard_normal((60, 4)))
+    code = (
+        "import sys, genbench.cli\n"
+        "code = genbench.cli.main(['score', 'generated.npy', '--reference', 'reference.npy', '--device', 'cpu'])\n"
+        "unused = ('scipy.stats', 'sklearn', 'ot', 'torchvision', 'torch_fidelity', 'numba', 'matplotlib', 'PIL')\n"
+        "sys.exit(', '.join(name for name in unused if name in sys.modules) or code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_other_libraries_are_told_not_to_spin_and_to_use_large_pages_unless_someone_has_said_how():
     names = ("OPENBLAS_THREAD_TIMEOUT", "GOMP_SPINCOUNT", "THP_MEM_ALLOC_ENABLE")
     code = f"import genbench, os; print(*[os.environ[name] for name in {names}])"

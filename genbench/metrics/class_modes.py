@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from genbench.errors import SampleError, UsageError
 from genbench.metrics.counts import predicted_classes
@@ -109,6 +108,8 @@ def modes_class_share(*, generated: Any, reference: Any) -> Estimate:
     - On digits, n = 225: modes_class_share falls with mode drop (from .1) and foreign (from .8); is blind to imbalance,
       noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
     """
+    from scipy.stats import binom  # takes over a second to import
+
     generated, reference = Features.of(generated), Features.of(reference)
     check_widths("modes_class_share", generated, reference)
     counts, theirs = (
@@ -117,7 +118,7 @@ def modes_class_share(*, generated: Any, reference: Any) -> Estimate:
     present = theirs > 0
     # In whole numbers: ceil(0.2 n b/m) must not be one too many by rounding.
     due = -(-theirs[present] * generated.n // (round(1 / DUE_SHARE) * reference.n))
-    chances = stats.binom.sf(due - 1, generated.n, theirs[present] / reference.n)
+    chances = binom.sf(due - 1, generated.n, theirs[present] / reference.n)
     return Estimate(
         value=float((counts[present] >= due).sum()),
         extra={"classes": float(present.sum()), "expected": float(chances.sum())},

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import ndtr
 
 from genbench.errors import SampleError
@@ -22,6 +21,7 @@ from genbench.metrics.nearest import lists_among, neighbours_among
 from genbench.metrics.pools import apart, distances_within, real_sets
 from genbench.records import Estimate
 from genbench.stats.permutation import LEVEL
+from genbench.stats.ranks import mid_ranks
 from genbench.stats.seeds import share_interval
 
 SAMPLES_A_CELL = 50
@@ -214,7 +214,7 @@ def mann_whitney_z(first: NDArray[np.float64], second: NDArray[np.float64]) -> f
     n, m = len(first), len(second)
     total = n + m
     pooled = np.concatenate([first, second])
-    u = float(stats.rankdata(pooled)[:n].sum()) - n * (n + 1) / 2
+    u = float(mid_ranks(pooled)[:n].sum()) - n * (n + 1) / 2
     ties = np.unique(pooled, return_counts=True)[1].astype(np.float64)
     variance = n * m / 12 * (total + 1 - float((ties**3 - ties).sum()) / (total * (total - 1)))
     return (u - n * m / 2) / math.sqrt(variance) if variance > 1e-9 * n * m else 0.0

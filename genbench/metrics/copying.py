@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from scipy.special import ndtri
 
 from genbench.errors import SampleError
@@ -74,6 +73,8 @@ def lower_tail_copies(*, generated: Any, train: Any, test: Any, smallest: float 
     ----------
     Fisher's exact test; the choice of the lower tail of the distances to training is genbench's own.
     """
+    from scipy.stats import hypergeom  # takes over a second to import
+
     generated, train, test = Features.of(generated), Features.of(train), Features.of(test)
     generated = apart(generated, train, test)
     if not 0 < smallest < 1:
@@ -95,7 +96,7 @@ def lower_tail_copies(*, generated: Any, train: Any, test: Any, smallest: float 
         level=LEVEL,
         null=null,
         extra={
-            "p_value": float(stats.hypergeom.sf(hits - 1, total, len(ours), n_tail)),
+            "p_value": float(hypergeom.sf(hits - 1, total, len(ours), n_tail)),
             "lift": value / null,
             "n_tail": float(n_tail),
             "distance": cut,
@@ -234,6 +235,8 @@ def copy_rate(*, generated: Any, train: Any, test: Any, close: float = CLOSE) ->
     ----------
     The exact p-value is that of exceedances, Gumbel and von Schelling 1950. Interval: Zou and Donner 2008 (MOVER).
     """
+    from scipy.stats import binom  # takes over a second to import
+
     generated, train, test = Features.of(generated), Features.of(train), Features.of(test)
     generated = apart(generated, train, test)
     if not 0 < close < 1:
@@ -250,7 +253,7 @@ def copy_rate(*, generated: Any, train: Any, test: Any, close: float = CLOSE) ->
         return 1.0 if which > n_held else float((ours < theirs[which - 1]).mean())
 
     value, null = below(rank), rank / (n_held + 1)
-    least, most = (int(stats.binom.ppf(0.5 + side * LEVEL / 2, n_held, null)) for side in (-1, 1))
+    least, most = (int(binom.ppf(0.5 + side * LEVEL / 2, n_held, null)) for side in (-1, 1))
     low, high = share_interval(value, n)
     low = max(0.0, value - math.hypot(value - low, value - below(least)))
     high = min(1.0, value + math.hypot(high - value, below(most + 1) - value))

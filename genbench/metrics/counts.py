@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from genbench.errors import SampleError
 from genbench.metrics.features import Features
@@ -86,4 +86,4 @@ def homogeneity_p_value(first: Counts, second: Counts) -> float:
         float(special.rel_entr(counts.astype(float), counts.sum() * both / total).sum()) for counts in (first, second)
     )
     degrees = int((both > 0).sum()) - 1
-    return float(stats.chi2.sf(max(statistic, 0.0), degrees)) if degrees else 1.0
+    return float(special.chdtrc(degrees, max(statistic, 0.0))) if degrees else 1.0

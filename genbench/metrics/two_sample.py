@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import ndtr
 
 from genbench.errors import ConvergenceError, SampleError
@@ -159,6 +158,8 @@ def c2st(*, generated: Any, reference: Any, rng: int) -> Estimate:
     ----------
     Lopez-Paz and Oquab 2017, arXiv:1610.06545, section 3; cross-fitted.
     """
+    from scipy.stats import binom  # takes over a second to import
+
     generated, reference = Features.of(generated), Features.of(reference)
     check_widths("c2st", generated, reference)
     n = min(generated.n, reference.n)
@@ -183,8 +184,8 @@ def c2st(*, generated: Any, reference: Any, rng: int) -> Estimate:
         level=LEVEL,
         null=0.5,
         extra={
-            "p_value": float(stats.binom.sf(math.floor(correct / 2) - 1, n, 0.5)),
-            "p_copies": float(stats.binom.cdf(math.ceil(correct / 2), n, 0.5)),
+            "p_value": float(binom.sf(math.floor(correct / 2) - 1, n, 0.5)),
+            "p_copies": float(binom.cdf(math.ceil(correct / 2), n, 0.5)),
             "n_each": float(n),
         },
         notes=("a linear classifier: an accuracy of 1/2 does not prove that the sets are alike",),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 LATE = 0.5
 """The last share of the stops in which oscillation is looked for."""
@@ -118,7 +118,7 @@ def oscillation(curve: Curve, *, degree: int = 1) -> Oscillation | None:
     if curve.errors is None:
         return Oscillation(residual=residual, noise=0.0, p_value=None, n=count)
     variance = float(np.mean((np.asarray(curve.errors[-count:]) / np.asarray(curve.values[-count:])) ** 2))
-    p_value = float(chi2.sf(squares / variance, freedom)) if variance > 0 else float(squares == 0)
+    p_value = float(chdtrc(freedom, squares / variance)) if variance > 0 else float(squares == 0)
     return Oscillation(residual=residual, noise=math.sqrt(variance), p_value=p_value, n=count)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from genbench.errors import SampleError
 from genbench.randomness import derive_seed
@@ -59,5 +59,5 @@ def interval(
     value: float, std_error: float, *, lowest: float = 0.0, highest: float = np.inf, level: float = LEVEL
 ) -> tuple[float, float]:
     """Return the normal interval around the value, cut off at the ends of the score's range."""
-    width = float(stats.norm.ppf(0.5 + level / 2)) * std_error
+    width = float(ndtri(0.5 + level / 2)) * std_error
     return max(lowest, value - width), min(highest, value + width)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import comb, ndtri
-from scipy.stats import rankdata
+
+from genbench.stats.ranks import mid_ranks
 
 _EDGE = 1e-9
 
@@ -85,7 +86,7 @@ def _newcombe(share: float, m: int, n: int, z: float) -> tuple[float, float]:
 
 
 def _permutation_p_value(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    ranks = rankdata(np.concatenate([x, y]))
+    ranks = mid_ranks(np.concatenate([x, y]))
     doubled = np.rint(2 * ranks).astype(np.int64)  # mid-ranks are halves
     ways = [np.zeros(int(doubled.sum()) + 1) for _ in range(x.size + 1)]
     ways[0][0] = 1.0

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import ndtr
 
 Integers = NDArray[np.int64]
@@ -139,6 +138,8 @@ def subset_sum_tail(values: Integers, draws: int, threshold: int) -> float | Non
     other rows (sum s) go one by one through a table of (rows drawn, sum): O(h^2 s) additions of probabilities,
     none of which cancels.
     """
+    from scipy.stats import hypergeom  # takes over a second to import
+
     n = len(values)
     positive, counts = np.unique(values[values > 0], return_counts=True)
     if not len(positive):
@@ -159,7 +160,7 @@ def subset_sum_tail(values: Integers, draws: int, threshold: int) -> float | Non
     tail = 0.0
     for k in np.flatnonzero(table.sum(axis=1) > 0):
         # Summed from the far end on, where the terms are smallest: scipy's own tail is summed anew for every number.
-        exactly = stats.hypergeom.pmf(np.arange(units + 1), n - len(others), units, draws - k)
+        exactly = hypergeom.pmf(np.arange(units + 1), n - len(others), units, draws - k)
         at_least = np.append(exactly[::-1].cumsum()[::-1], 0.0)
         tail += float(table[k] @ at_least[np.minimum(needed, units + 1)])
     return min(tail, 1.0)
@@ -223,5 +224,7 @@ def exceedance_p_value(below: int, n_first: int, rank: int, n_second: int) -> fl
     It happens exactly when among the ``below + rank - 1`` smallest of all at least ``below`` are of the first set,
     whose number there is hypergeometric. Ties must count as not below.
     """
+    from scipy.stats import hypergeom  # takes over a second to import
+
     smallest = below + rank - 1
-    return float(stats.hypergeom.sf(below - 1, n_first + n_second, n_first, smallest))
+    return float(hypergeom.sf(below - 1, n_first + n_second, n_first, smallest))

@@ -12,8 +12,9 @@ from scipy.special import stdtrit
 
 from genbench.records import Estimate, Run, Score
 from genbench.stats.jackknife import LEVEL, half_width
-from genbench.tables.cells import Cell, final_cells, frame, head, is_control, mean_of, metric_splits
+from genbench.tables.cells import Cell, cells_by_metric, frame, head, is_control, mean_of, metric_splits
 from genbench.tables.missing import missing_seeds
+from genbench.tables.remembered import remembered
 
 GENERALIZATION_COLUMNS = [
     "benchmark", "quick", "metric", "unit", "better", "model", "train", "test", "gap", "low", "high", "method",
@@ -21,6 +22,7 @@ GENERALIZATION_COLUMNS = [
 ]  # fmt: skip
 
 
+@remembered
 def generalization(runs: Sequence[Run]) -> pd.DataFrame:
     """Score against the training data, against held-out data, and the gap held-out minus train.
 
@@ -34,18 +36,16 @@ def generalization(runs: Sequence[Run]) -> pd.DataFrame:
     over independent events, with Welch's interval; ``n_generated`` and ``n_reference`` are how many of the training and
     of the held-out events, and ``metric`` says where it is a bound.
     """
-    rows = []
+    rows, cells = [], cells_by_metric(runs)
     for example in metric_splits(runs):
         if example.split != "train" or example.better == "match":
             continue
-        against = {
-            split: {cell.model: cell for cell in final_cells(runs, example.key, split)} for split in ("train", "test")
-        }
-        for model, train in against["train"].items():
-            test = against["test"][model]
+        against = {cell.model: cell for cell in cells.get((example.key, "test"), [])}
+        for train in cells[example.key, "train"]:
+            model, test = train.model, against.get(train.model)
             row = head(runs[0], example, model)
             row |= {"seeds": len(train.scores), "failed": train.failed, "missing": missing_seeds(runs, model)}
-            if train.scores and len(train.scores) == len(test.scores):
+            if test is not None and train.scores and len(train.scores) == len(test.scores):
                 row |= {
                     "train": mean_of(train, "value"),
                     "test": mean_of(test, "value"),

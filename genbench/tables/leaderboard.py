@@ -24,6 +24,7 @@ from genbench.tables.cells import (
 )
 from genbench.tables.missing import missing_by_model
 from genbench.tables.ranking import order_of, ranks
+from genbench.tables.remembered import remembered
 
 LEADERBOARD_COLUMNS = [
     "benchmark", "quick", "model", "control", "rank", "primary", "note", "n_generated", "n_reference", "seeds",
@@ -32,6 +33,7 @@ LEADERBOARD_COLUMNS = [
 """What stands before the metrics; each of these has the columns ``<metric>`` and ``<metric>_debiased, _low, _high``."""
 
 
+@remembered
 def leaderboard(runs: Sequence[Run], benchmark: Benchmark) -> pd.DataFrame:
     """One row a model, best rank first, then those without a rank, then controls.
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from genbench.records import Estimate, Run, Score
 from genbench.stats.differences import holm
-from genbench.tables.cells import Cell, final_cells, mean_of, metric_splits
+from genbench.tables.cells import Cell, cells_by_metric, final_cells, mean_of, metric_splits
 from genbench.tables.missing import missing_seeds
+from genbench.tables.remembered import remembered
 
 LEVEL = 0.01
 """Chance of calling any model memorized, of all that a table holds, where none is."""
@@ -25,6 +26,7 @@ MEMORIZATION_COLUMNS = [
 ]  # fmt: skip
 
 
+@remembered
 def memorization(runs: Sequence[Run]) -> pd.DataFrame:
     """Verdict on memorization: one row a label test and model, then controls.
 
@@ -47,7 +49,7 @@ def memorization(runs: Sequence[Run]) -> pd.DataFrame:
     keys = [score.key for score in metric_splits(runs) if score.metric.partition(":")[0] == "label_test"]
     described = [s for s in metric_splits(runs) if s.metric.partition(":")[0] in CLOSENESS and s.split is None]
     names = [name for score in described for name in (score.key, f"{score.key} null")]
-    rows = []
+    rows, of_all = [], cells_by_metric(runs)
     for key in keys or [""]:
         cells = final_cells(runs, key, None)
         found = [_row(runs, key, cell) for cell in cells]
@@ -57,7 +59,7 @@ def memorization(runs: Sequence[Run]) -> pd.DataFrame:
                 row |= {"p_corrected": p_value, "verdict": "memorized" if p_value < LEVEL else "no evidence"}
         for cell, row in zip(cells, found, strict=True):
             row |= {"sentence": _sentence(runs, key, cell, row, family=len(tested[cell.control]))}
-            row |= _closeness(runs, described, cell.model)
+            row |= _closeness(of_all, described, cell.model)
         rows += found
     counts = ("tests", "n_generated", "seeds", "failed")
     table = pd.DataFrame(rows, columns=[*MEMORIZATION_COLUMNS, *names, "sentence"])
@@ -85,10 +87,12 @@ def _row(runs: Sequence[Run], key: str, cell: Cell) -> dict[str, Any]:
     return row | {"n_generated": cell.scores[0].n_generated}
 
 
-def _closeness(runs: Sequence[Run], described: Sequence[Score], model: str) -> dict[str, float | None]:
+def _closeness(
+    cells: Mapping[tuple[str, str | None], Sequence[Cell]], described: Sequence[Score], model: str
+) -> dict[str, float | None]:
     columns: dict[str, float | None] = {}
     for score in described:
-        cell = next(cell for cell in final_cells(runs, score.key, None) if cell.model == model)
+        cell = next(cell for cell in cells[score.key, None] if cell.model == model)
         columns |= {score.key: mean_of(cell, "value"), f"{score.key} null": mean_of(cell, "null")}
     return columns
 

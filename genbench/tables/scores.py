@@ -10,6 +10,7 @@ import pandas as pd
 from genbench.records import Run
 from genbench.tables.cells import cells_by_metric, frame, head, mean_of, metric_splits, spread_of
 from genbench.tables.ranking import ranks
+from genbench.tables.remembered import remembered
 
 SCORES_COLUMNS = [
     "benchmark", "quick", "metric", "split", "unit", "better", "model", "rank", "value", "debiased", "low", "high",
@@ -17,6 +18,7 @@ SCORES_COLUMNS = [
 ]  # fmt: skip
 
 
+@remembered
 def scores(runs: Sequence[Run]) -> pd.DataFrame:
     """Quality: one row a metric, split and model, best rank first, then controls; columns `SCORES_COLUMNS`.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from genbench.records import Estimate, Run, Score
 from genbench.stats.curves import Curve, first_at, late_gap, learning_area, oscillation, setback
@@ -20,8 +20,9 @@ from genbench.stats.seeds import (
     wilson_interval,
 )
 from genbench.stats.verdicts import KINDS, LOST
-from genbench.tables.cells import Cell, distance, final_cells, frame, head, mean_of, metric_splits
+from genbench.tables.cells import Cell, cells_by_metric, distance, frame, head, mean_of, metric_splits
 from genbench.tables.history import History, count_verdicts
+from genbench.tables.remembered import remembered
 
 QUALITY = 1.5
 """The quality that trainings are timed to: so many times the best model's median final score."""
@@ -41,6 +42,7 @@ _COUNTS = (
 )  # fmt: skip
 
 
+@remembered
 def stability(runs: Sequence[Run]) -> pd.DataFrame:
     """Spread over training seeds and along training: one row a metric, split and model.
 
@@ -77,9 +79,10 @@ def stability(runs: Sequence[Run]) -> pd.DataFrame:
     """
     rows, history = [], History(runs)
     ordered = sorted(runs, key=lambda run: (run.sampler, -1 if run.train_seed is None else run.train_seed))
+    cells = cells_by_metric(ordered)
     for example in metric_splits(runs):
         quality = _quality(history, example)
-        for cell in final_cells(ordered, example.key, example.split):
+        for cell in cells[example.key, example.split]:
             total = len(cell.scores) + cell.failed
             low, high = wilson_interval(cell.failed, total)
             row = head(runs[0], example, cell.model)
@@ -132,7 +135,7 @@ def _noise_columns(cell: Cell, example: Score, history: History, sd: float | Non
     variance = history.own_share(cell.model, example) * squares
     row = {"sampling_std_error": error, "sampling_noise": variance**0.5}
     tested = sd is not None and variance > 0
-    return row | ({"sd_p": float(chi2.sf((n - 1) * (sd or 0.0) ** 2 / variance, n - 1))} if tested else {})
+    return row | ({"sd_p": float(chdtrc(n - 1, (n - 1) * (sd or 0.0) ** 2 / variance))} if tested else {})
 
 
 def _verdict_columns(model: str, example: Score, history: History) -> dict[str, Any]:
