@@ -24,6 +24,12 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_options_for_others() -> None:
+    """Let no test session that a test begins take over what this one was asked for by the environment."""
+    os.environ.pop("PYTEST_ADDOPTS", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_network() -> Iterator[None]:
     """Refuse every connection that would leave the machine."""
     connect = socket.socket.connect
@@ -57,3 +63,11 @@ def quick_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert "wgan-gp" in done.stdout
 
     return made_once(tmp_path_factory, "quick-run", run) / "results" / "digits@1-quick"
+
+
+@pytest.fixture(scope="session")
+def wgan_gp_on_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training by the committed budget: its states after a quarter and after all of it, ``1.pt`` and ``4.pt``."""
+    from tests.by_budget import train_wgan_gp_on_digits
+
+    return made_once(tmp_path_factory, "wgan-gp-on-digits", train_wgan_gp_on_digits)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.cli import main as genbench
-from tests.pages import ROOT, Block, Command, blocks, commands
+from tests.pages import ROOT, Block, Command, blocks, commands, forget_modules
 
 HERE = (
     ("--nproc-per-node 8", "--nproc-per-node 2"),
@@ -59,9 +59,7 @@ def run_page(page: Path, folder: Path) -> str | None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or "/").is_relative_to(Path.cwd()):
-            del sys.modules[name]
+    forget_modules(Path.cwd())
 
 
 def _python(block: Block, names: dict[str, Any]) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,13 @@ def commands(block: Block) -> Iterator[Command]:
         promised = re.search(r"exits with (\d+)", comment)
         if command.strip() and not command.startswith("#"):
             yield Command(command.strip(), int(promised[1]) if promised else 0, block.line + offset)
+
+
+def forget_modules(folder: Path) -> None:
+    """Forget the modules that were imported from a folder, whose files may be written anew."""
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").is_relative_to(folder):
+            del sys.modules[name]
 
 
 def broken_links(page: Path) -> list[str]:

@@ -43,7 +43,7 @@ primary = "fd@identity.pool"
 "fd@identity.pool" = {}
 "coverage@identity.pool" = {}
 [baselines.gan]
-steps = 1500
+steps = 600
 batch = 64
 """
 

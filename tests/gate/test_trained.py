@@ -5,37 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from genbench.benchmarks import load_benchmark
-from genbench.data import load_dataset
 from genbench.gate import check, make_baseline
 from genbench.gate.baseline import read_baseline, write_baseline
-from genbench.registry import BASELINES
-from genbench.training import train
+from tests.by_budget import trained
 
 N = 9600
 
 
 @pytest.mark.slow
-def test_a_checkpoint_passes_against_itself_and_a_quarter_of_its_training_does_not(tmp_path: Path) -> None:
+def test_a_checkpoint_passes_against_itself_and_a_quarter_of_its_training_does_not(
+    wgan_gp_on_digits: Path, tmp_path: Path
+) -> None:
     """WGAN-GP on digits by its committed budget.
 
     The noise of the difference is .14 at this n and the score 2.9, so that the margin of 20% is four errors above no
     difference: three looks at 2.3 errors each leave it open with probability .02 (were it below the noise of the seed).
     A quarter of the training scores 11, some fifty errors worse.
     """
-    budget = load_benchmark("digits").baselines["wgan-gp"]
-    arguments = {"seed": 0, "steps": budget.steps, "batch": budget.batch, "stops": [budget.steps // 4, budget.steps]}
-    stops = train(
-        BASELINES.load("wgan-gp")(**budget.options),
-        load_dataset("digits"),
-        checkpoint=tmp_path / "state.pt",
-        device=torch.device("cpu"),
-        **arguments,
-    )
-    early = make_baseline(next(stops).sampler, benchmark="digits", n=N)
-    final = next(stops).sampler
+    early = make_baseline(trained("digits", "wgan-gp", wgan_gp_on_digits / "1.pt", quarters=1), benchmark="digits", n=N)
+    final = trained("digits", "wgan-gp", wgan_gp_on_digits / "4.pt")
     write_baseline(tmp_path / "gate.json", make_baseline(final, benchmark="digits", n=N, margin="20%"))
     gate = read_baseline(tmp_path / "gate.json")
     same = check(final, gate, seed=1)
