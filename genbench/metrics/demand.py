@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from genbench.errors import SampleError
+from genbench.metrics.divergence import announce_divergence, kl_knn
 from genbench.metrics.diversity import checked_bandwidth, rke, squared_kernel
 from genbench.metrics.features import Features
 from genbench.metrics.kernel import kd, mmd_rbf
@@ -56,8 +57,11 @@ def announce_metric(metric: Metric, options: Mapping[str, Any], given: Mapping[s
 
 
 def reads_pairs(metric: Metric) -> bool:
-    """Return whether a metric reads pairs of samples in passes that it shares with others."""
-    return metric.compute in _WISHES
+    """Return whether a metric reads pairs of samples in passes that it shares with others.
+
+    `kl_knn`, whose coordinates are its own, shares them with its other direction alone.
+    """
+    return metric.compute in _WISHES and metric.compute is not kl_knn
 
 
 def _neighbours(given: Given, options: Mapping[str, Any]) -> None:
@@ -71,6 +75,10 @@ def _neighbours(given: Given, options: Mapping[str, Any]) -> None:
 def _neighbourhoods(name: str, given: Given, options: Mapping[str, Any]) -> None:
     k = options.get("k", BALL_K if name in ("density", "coverage") else MANIFOLD_K)
     announce_neighbourhoods(name, given["generated"], given["reference"], rng=given["rng"], k=k)
+
+
+def _divergence(given: Given, options: Mapping[str, Any]) -> None:
+    announce_divergence(given["generated"], given["reference"], **options)
 
 
 def _nearest_real(given: Given, options: Mapping[str, Any]) -> None:
@@ -116,6 +124,7 @@ _WISHES: Mapping[Callable[..., Any], Callable[[Given, Mapping[str, Any]], None]]
         for compute in (precision, recall, density, coverage, precision_symmetric, recall_symmetric)
     },
     knn_two_sample: _neighbours,
+    kl_knn: _divergence,
     label_test: _nearest_real,
     kd: _cubic,
     kd_subsets: _subsets,

@@ -105,7 +105,9 @@ def kl_knn(
             f"{first.n} and {second.n} samples; score more samples or lower k."
         )
     depth = jackknife_depth(k)
-    own, cross = neighbours_within(first, depth, shared=False), neighbours_among(first, second, depth, shared=False)
+    opposite = generated.recall(_asked("reverse" if direction == "forward" else "forward", k, dims), beside=reference)
+    own = neighbours_within(first, depth, shared=False)
+    cross = neighbours_among(first, second, depth, shared=False, mirrors=opposite is not None)
     rho, k_rho = own.kth(k, positive=True)
     nu, k_nu = cross.kth(k, positive=True)
     terms = _terms(name, first.d, (rho, k_rho), (nu, k_nu), None)
@@ -124,6 +126,17 @@ def kl_knn(
         "outside_support": outside,
     }
     return jackknife_estimate(float(value), replicates, sizes=sizes, extra=extra, notes=notes)
+
+
+def announce_divergence(
+    generated: Features, reference: Features, *, direction: str = "forward", k: int = 5, dims: int = 5
+) -> None:
+    """Say that `kl_knn` will be asked for; where both directions were, one pass over the pairs serves both."""
+    generated.remember(_asked(direction, k, dims), lambda: True, beside=reference)
+
+
+def _asked(direction: str, k: int, dims: int) -> tuple[str, str, int, int]:
+    return "divergence", direction, k, dims
 
 
 def _replicates(name: str, own: NeighbourLists, cross: NeighbourLists, k: int) -> list[float]:

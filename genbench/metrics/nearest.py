@@ -60,15 +60,22 @@ def lists_among(a: Tensor, b: Tensor, depth: int) -> tuple[NeighbourLists, Neigh
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The wish for lists of neighbours of some depth, a `genbench.metrics.sweep.Want`."""
+    """The wish for lists of neighbours of some depth, a `genbench.metrics.sweep.Want`.
 
-    mirrors: ClassVar[bool] = True
+    Attributes
+    ----------
+    depth : int
+    mirrors : bool
+        Whether of two sets the second's neighbours in the first are listed as well.
+    """
+
     takes_single: ClassVar[bool] = True
     depth: int
+    mirrors: bool = True
 
     def reader(self, points: Tensor, others: Tensor) -> NearestReader:
         """Make a reader that gathers them."""
-        return NearestReader(points, others, self.depth)
+        return NearestReader(points, others, self.depth, mirrors=self.mirrors)
 
 
 class NearestReader:
@@ -77,9 +84,9 @@ class NearestReader:
     needs_products = False
     needs_double = False
 
-    def __init__(self, points: Tensor, others: Tensor, depth: int) -> None:
+    def __init__(self, points: Tensor, others: Tensor, depth: int, *, mirrors: bool = True) -> None:
         self.points, self.others, self.depth = points, others, depth
-        self._found: list[Smallest] = []
+        self._mirrors, self._found = mirrors and points is not others, list[Smallest]()
 
     def read(self, screen: Screen, rows: slice, block: Tensor) -> None:
         """Take in the squares of some rows, whose diagonal is overwritten within one set."""
@@ -88,11 +95,12 @@ class NearestReader:
         if not self._found:
             self._found = [
                 Smallest(size, min(self.depth + SPARE, others), block)
-                for size, others in ([(n, m)] if within else [(n, m), (m, n)])
+                for size, others in ([(n, m), (m, n)] if self._mirrors else [(n, m)])
             ]
         if not within:
             self._found[0].add_rows(rows, block, 0)
-            self._found[1].add_columns(slice(0, m), block, rows.start)
+            for mirrored in self._found[1:]:
+                mirrored.add_columns(slice(0, m), block, rows.start)
             return
         block.diagonal().fill_(torch.inf)
         self._found[0].add_rows(rows, block, rows.start)
@@ -100,7 +108,7 @@ class NearestReader:
             self._found[0].add_columns(slice(rows.stop, n), block[:, rows.stop - rows.start :], rows.start)
 
     def result(self, screen: Screen) -> tuple[NeighbourLists, NeighbourLists]:
-        """Return the lists of the points and those of the others, the same ones within one set."""
+        """Return the lists of the points and those of the others; the former twice where there are no others."""
         sides = [
             (self.points, self.others, screen.point_norms, screen.other_norms),
             (self.others, self.points, screen.other_norms, screen.point_norms),
@@ -148,14 +156,17 @@ def neighbours_within(features: Features, depth: int, *, shared: bool = True) ->
     return found
 
 
-def neighbours_among(features: Features, others: Features, depth: int, *, shared: bool = True) -> NeighbourLists:
+def neighbours_among(
+    features: Features, others: Features, depth: int, *, shared: bool = True, mirrors: bool = True
+) -> NeighbourLists:
     """Return the neighbours of a set's samples in another set, ``depth`` or more; remembered for both directions.
 
-    Without ``shared`` just so many, where nobody else would ask for more.
+    Without ``shared`` just so many, where nobody else would ask for more; without ``mirrors`` for this direction alone,
+    where nobody will ask for the other, which takes a tenth of the time.
     """
     depth = shared_depth(features, depth) if shared else depth
     if not is_narrow(features.given):
-        found: NeighbourLists = swept_among(features, others, Nearest(depth))[0]
+        found: NeighbourLists = swept_among(features, others, Nearest(depth, mirrors))[0]
         return found
     key = ("neighbours among", depth)
     return features.remember(key, lambda: _listed_by_tree(features.values, others.values, depth), beside=others)

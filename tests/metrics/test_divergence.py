@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+import genbench.metrics.sweep
 from genbench.errors import SampleError
+from genbench.metrics.demand import announce_metric
 from genbench.metrics.divergence import kl_knn
 from genbench.metrics.features import Features
 from genbench.metrics.projection import whiten
+from genbench.registry import METRICS
 from genbench.stats.jackknife import deletions, values_alone
 
 
@@ -132,3 +135,22 @@ def test_a_value_that_is_read_alone_is_the_same(direction, d):
     assert alone.extra == whole.extra
     assert alone.std_error is None
     assert whole.std_error is not None
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_both_directions_take_one_pass_over_the_pairs_if_both_were_announced(monkeypatch, announced):
+    """In 12 components, in which no tree is searched. What is listed in one pass or in two is measured exactly."""
+    sweep, passes = genbench.metrics.sweep.sweep, []
+    monkeypatch.setattr(genbench.metrics.sweep, "sweep", lambda *a: passes.append(a) or sweep(*a))
+    generated, reference = Features(normal(90, 12, 1)), Features(normal(80, 12, 2))
+    directions = {"forward": "kl_knn", "reverse": "kl_knn_reverse"}
+    for name in directions.values() if announced else ():
+        announce_metric(METRICS.load(name), {"dims": 12}, {"generated": generated, "reference": reference})
+    found = {
+        direction: kl_knn(generated=generated, reference=reference, direction=direction, dims=12)
+        for direction in directions
+    }
+    assert len(passes) == (3 if announced else 4)
+    for direction, estimate in found.items():
+        fresh = kl_knn(generated=normal(90, 12, 1), reference=normal(80, 12, 2), direction=direction, dims=12)
+        assert estimate == fresh
