@@ -47,3 +47,10 @@ def test_other_records_another_order_and_other_arguments_are_other_tables() -> N
     table([], "y")
     table([], name="z")
     assert calls == [(1, "x"), (1, "x"), (2, "x"), (2, "x"), (0, "x"), (0, "y"), (0, "z")]
+
+
+def test_arguments_by_name_are_known_again() -> None:
+    runs = [make_run("gan")]
+    table(runs, name="y")
+    table(runs, name="y")
+    assert calls == [(1, "y")]

@@ -164,7 +164,7 @@ def proportion_z(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray
 
 def expected_ndb(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """Expectation of NDB/K over permutations of the labels: each bin's count is hypergeometric given its total."""
-    from scipy.stats import hypergeom  # takes over a second to import
+    from scipy.stats import hypergeom  # takes most of a second to import
 
     n, m = int(first.sum()), int(second.sum())
     chances = []

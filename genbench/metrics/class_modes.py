@@ -108,7 +108,7 @@ def modes_class_share(*, generated: Any, reference: Any) -> Estimate:
     - On digits, n = 225: modes_class_share falls with mode drop (from .1) and foreign (from .8); is blind to imbalance,
       noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
     """
-    from scipy.stats import binom  # takes over a second to import
+    from scipy.stats import binom  # takes most of a second to import
 
     generated, reference = Features.of(generated), Features.of(reference)
     check_widths("modes_class_share", generated, reference)

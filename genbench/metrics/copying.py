@@ -73,7 +73,7 @@ def lower_tail_copies(*, generated: Any, train: Any, test: Any, smallest: float 
     ----------
     Fisher's exact test; the choice of the lower tail of the distances to training is genbench's own.
     """
-    from scipy.stats import hypergeom  # takes over a second to import
+    from scipy.stats import hypergeom  # takes most of a second to import
 
     generated, train, test = Features.of(generated), Features.of(train), Features.of(test)
     generated = apart(generated, train, test)
@@ -235,7 +235,7 @@ def copy_rate(*, generated: Any, train: Any, test: Any, close: float = CLOSE) ->
     ----------
     The exact p-value is that of exceedances, Gumbel and von Schelling 1950. Interval: Zou and Donner 2008 (MOVER).
     """
-    from scipy.stats import binom  # takes over a second to import
+    from scipy.stats import binom  # takes most of a second to import
 
     generated, train, test = Features.of(generated), Features.of(train), Features.of(test)
     generated = apart(generated, train, test)

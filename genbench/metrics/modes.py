@@ -89,7 +89,7 @@ def modes_share(*, generated: Any, mixture: Mixture) -> Estimate:
     - On mixture, n = 400: modes_share falls with mode drop (from .1) and foreign (from .8); is blind to imbalance,
       noise, blur, shrink, collapse, duplicates, copies, near copies and label noise up to .8.
     """
-    from scipy.stats import binom  # takes over a second to import
+    from scipy.stats import binom  # takes most of a second to import
 
     counts = _counts("modes_share", Features.of(generated), mixture)
     k, n = len(mixture.centres), Features.of(generated).n

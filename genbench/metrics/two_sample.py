@@ -158,7 +158,7 @@ def c2st(*, generated: Any, reference: Any, rng: int) -> Estimate:
     ----------
     Lopez-Paz and Oquab 2017, arXiv:1610.06545, section 3; cross-fitted.
     """
-    from scipy.stats import binom  # takes over a second to import
+    from scipy.stats import binom  # takes most of a second to import
 
     generated, reference = Features.of(generated), Features.of(reference)
     check_widths("c2st", generated, reference)

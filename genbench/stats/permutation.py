@@ -138,7 +138,7 @@ def subset_sum_tail(values: Integers, draws: int, threshold: int) -> float | Non
     other rows (sum s) go one by one through a table of (rows drawn, sum): O(h^2 s) additions of probabilities,
     none of which cancels.
     """
-    from scipy.stats import hypergeom  # takes over a second to import
+    from scipy.stats import hypergeom  # takes most of a second to import
 
     n = len(values)
     positive, counts = np.unique(values[values > 0], return_counts=True)
@@ -224,7 +224,7 @@ def exceedance_p_value(below: int, n_first: int, rank: int, n_second: int) -> fl
     It happens exactly when among the ``below + rank - 1`` smallest of all at least ``below`` are of the first set,
     whose number there is hypergeometric. Ties must count as not below.
     """
-    from scipy.stats import hypergeom  # takes over a second to import
+    from scipy.stats import hypergeom  # takes most of a second to import
 
     smallest = below + rank - 1
     return float(hypergeom.sf(below - 1, n_first + n_second, n_first, smallest))

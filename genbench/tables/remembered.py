@@ -24,7 +24,7 @@ def remembered(table: Table[P]) -> Table[P]:
 
     @wraps(table)
     def made_once(runs: Sequence[Run], /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
-        of = (*runs, *args, *kwargs.items())
+        of = (*runs, *args, *kwargs, *kwargs.values())
         known = last[0] if last else None
         if known is None or len(known.of) != len(of) or any(a is not b for a, b in zip(known.of, of, strict=True)):
             known = _Made(of, table(runs, *args, **kwargs))
